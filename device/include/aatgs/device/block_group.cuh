@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cub/block/block_reduce.cuh>
+#include <cuda/functional>
+#include <cuda/std/functional>
+
+#include <cstdint>
+
+#include <aatgs/runtime/control_block.hpp>
+#include <aatgs/runtime/resident_state.hpp>
+
+namespace aatgs::device {
+
+/// What the threads of a block share about the config at work; in shared memory.
+struct BlockShared {
+  std::uint64_t ticket;
+  std::uint32_t failed;
+  std::uint32_t code;
+  alignas(16) unsigned char cell[16];  ///< for broadcasts
+};
+
+/// Where a block's scratch begins.
+__device__ inline unsigned char* scratch_memory() {
+  extern __shared__ uint4 aatgs_scratch[];
+  return reinterpret_cast<unsigned char*>(aatgs_scratch);
+}
+
+/// One block: the group of a step in `Scope::block`, and a part of the grid in `Scope::grid`.
+/// Collective calls (`sync`, `reduce`, `broadcast` and their kin) are for all threads together.
+template <unsigned Threads>
+class BlockGroup {
+ public:
+  __device__ BlockGroup(BlockShared& shared, const ResidentState& state)
+      : shared_(shared), state_(state) {}
+
+  /// Thread in the group, and threads of the group.
+  __device__ std::uint32_t rank() const { return threadIdx.x; }
+  __device__ static constexpr std::uint32_t size() { return Threads; }
+  /// The threads that share scratch; here they are the whole group.
+  __device__ std::uint32_t block_rank() const { return threadIdx.x; }
+  __device__ static constexpr std::uint32_t block_size() { return Threads; }
+  __device__ static constexpr std::uint32_t block_index() { return 0; }
+  __device__ static constexpr std::uint32_t block_count() { return 1; }
+
+  /// Waits for all threads and makes their earlier writes visible to all.
+  __device__ void sync() { __syncthreads(); }
+  __device__ void sync_block() { __syncthreads(); }
+
+  /// Combines one value of each thread; every thread gets the result. The order is fixed, so
+  /// floating-point results repeat. `T` is trivially copyable, at most 16 bytes.
+  template <class T, class Op>
+  __device__ T reduce(T value, Op op) {
+    using Reduce = cub::BlockReduce<T, Threads>;
+    __shared__ typename Reduce::TempStorage storage;
+    return broadcast(Reduce(storage).Reduce(value, op));
+  }
+  template <class T>
+  __device__ T sum(T value) {
+    return reduce(value, cuda::std::plus<T>{});
+  }
+  template <class T>
+  __device__ T min(T value) {
+    return reduce(value, cuda::minimum<T>{});
+  }
+  template <class T>
+  __device__ T max(T value) {
+    return reduce(value, cuda::maximum<T>{});
+  }
+
+  /// Every thread gets the value of the thread `root`.
+  template <class T>
+  __device__ T broadcast(T value, std::uint32_t root = 0) {
+    static_assert(sizeof(T) <= sizeof(shared_.cell), "AATGS: broadcast at most 16 bytes");
+    T& cell = *reinterpret_cast<T*>(shared_.cell);
+    if (threadIdx.x == root) cell = value;
+    __syncthreads();
+    const T result = cell;
+    __syncthreads();  // the cell may be written again only after all have read it
+    return result;
+  }
+
+  /// Shared memory of this block, `scratch_bytes()` of the step long, aligned to 16; it lives as
+  /// long as the kernel is resident.
+  template <class T>
+  __device__ T* scratch() {
+    return reinterpret_cast<T*>(scratch_memory());
+  }
+
+  /// Whether the host has asked to abort; costs a read of device memory (0.6 us on an H200).
+  __device__ bool stop_requested() const {
+    return load_shared(&state_.order) == static_cast<std::uint32_t>(Command::abort);
+  }
+  /// Ends this config as failed with `code`; the first call counts. The step goes on to its end.
+  __device__ void fail(std::uint32_t code) {
+    if (atomicExch(&shared_.failed, 1U) == 0) shared_.code = code;
+  }
+  /// Ticket of the config at work.
+  __device__ std::uint64_t ticket() const { return shared_.ticket; }
+
+ private:
+  BlockShared& shared_;
+  const ResidentState& state_;
+};
+
+}  // namespace aatgs::device

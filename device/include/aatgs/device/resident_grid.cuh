@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include <aatgs/device/resident_args.cuh>
+#include <aatgs/device/staging.cuh>
+#include <aatgs/runtime/step.hpp>
+
+namespace aatgs::device {
+
+namespace grid_scope {
+
+/// What the two warps of the service block tell each other.
+struct ServiceShared {
+  volatile std::uint64_t fed;   ///< next ticket to stage
+  volatile std::uint32_t stop;  ///< `Command`
+};
+
+/// Watches the host's orders and idleness. One thread.
+__device__ inline void watch(const ResidentArgs& args, ServiceShared& shared) {
+  ParkWatch watch(args);
+  watch.announce(Presence::running);
+  for (;;) {
+    const std::uint32_t command = load_shared(&args.control->command);
+    if (command != static_cast<std::uint32_t>(Command::run)) {
+      store_shared(&args.state->order, command);
+      shared.stop = command;
+      return;
+    }
+    const std::uint64_t done = load_shared(&args.state->steps_done);
+    const std::uint64_t fed = shared.fed;
+    if (watch.should_park(fed, done == fed)) {
+      shared.stop = static_cast<std::uint32_t>(Command::leave);
+      return;
+    }
+    __nanosleep(500);
+  }
+}
+
+/// Moves configs from the ring into the staging slots, so that a worker finds the next one in
+/// device memory. One warp. Ends with the leave mark behind the last config.
+template <std::uint32_t Granules>
+__device__ void feed(const ResidentArgs& args, ServiceShared& shared) {
+  std::uint64_t next = shared.fed;
+  Backoff backoff;
+  while (shared.stop == static_cast<std::uint32_t>(Command::run)) {
+    const std::uint32_t moved = stage_configs<Granules>(args, next);
+    next += moved;
+    if (threadIdx.x == 0) shared.fed = next;
+    __syncwarp();
+    if (moved == 0) {
+      backoff.pause();
+    } else {
+      backoff = Backoff();
+    }
+  }
+  // With all staging slots in use the oldest must be read before the mark can be written.
+  while (next - load_shared(&args.state->steps_done) >= staging_slots &&
+         load_shared(&args.state->order) != static_cast<std::uint32_t>(Command::abort)) {
+  }
+  if (threadIdx.x == 0) stage_leave_mark(args, next);
+}
+
+template <std::uint32_t Granules>
+__device__ void serve(const ResidentArgs& args, ServiceShared& shared) {
+  if (threadIdx.x == 0) {
+    shared.fed = load_shared(&args.state->steps_done);
+    shared.stop = static_cast<std::uint32_t>(Command::run);
+  }
+  __syncthreads();
+  if (threadIdx.x < 32) feed<Granules>(args, shared);
+  if (threadIdx.x == 32) watch(args, shared);
+}
+
+/// Publishes the completion of a step that all blocks have finished. Warp 0 of block 0.
+template <class Record>
+__device__ void publish(const ResidentArgs& args, ArrivalFlags flags, GridBarrier& barrier,
+                        std::uint64_t ticket, MessageBuffer<Record>& record) {
+  if (threadIdx.x == 0) {
+    Record& r = record.value();
+    r.finished_ns = timer_ns();
+    if (flags.failures() != 0) {
+      barrier.clear_failures(flags.failures());
+      r.status = CompletionStatus::failed;
+      r.code = atomicExch(&args.state->fail_code[ticket & 1], 0U);
+    }
+  }
+  __syncwarp();
+  publish_completion(WarpLanes{}, args.telemetry, 0, ticket, record.words);
+  __syncwarp();
+  if (threadIdx.x == 0) {
+    store_shared(&args.state->steps_done, ticket + 1);
+    record.value() = Record{};
+  }
+}
+
+}  // namespace grid_scope
+
+/// The persistent kernel of `Scope::grid`: all worker blocks run one config together; the last block
+/// stages the next ones meanwhile. Between two steps stands one barrier: the next config is read
+/// from device memory while it is waited for.
+template <class Step, class Config, class Telemetry>
+__global__ void __launch_bounds__(step_block_threads<Step>())
+    resident_grid_kernel(const __grid_constant__ ResidentArgs args,
+                         const __grid_constant__ Step step) {
+  constexpr unsigned threads = step_block_threads<Step>();
+  static_assert(threads >= 64, "AATGS: Scope::grid needs block_threads of at least 64");
+  constexpr std::uint32_t granules = MessageBuffer<Config>::granules;
+  using Record = CompletionRecord<Telemetry>;
+  __shared__ BlockShared shared;
+  __shared__ StagedConfig<Config> configs[2];
+  __shared__ MessageBuffer<Record> record;
+  __shared__ bool leaving;
+  ResidentState& state = *args.state;
+  if (blockIdx.x == args.workers) {
+    __shared__ grid_scope::ServiceShared service;
+    grid_scope::serve<granules>(args, service);
+    if (leave_launch(args)) clear_staging(args);
+    return;
+  }
+
+  GridBarrier barrier(state, *args.control, args.workers, args.step_deadline_ns);
+  GridGroup<threads> group(shared, state, barrier, args.cells, args.workers);
+  std::uint64_t ticket = load_shared(&state.steps_done);
+  if (threadIdx.x == 0) {
+    record.value() = Record{};
+    shared.ticket = ticket;
+    shared.failed = 0;
+    leaving = false;
+  }
+  if constexpr (requires { step.enter(group); }) step.enter(group);
+  __syncthreads();
+  if (threadIdx.x / 32 == 1 && !wait_for_staged<granules>(args, ticket, configs[ticket & 1])) {
+    leaving = true;
+  }
+  __syncthreads();
+  std::uint32_t order = 0;
+  while (!leaving) {
+    StagedConfig<Config>& config = configs[ticket & 1];
+    if (threadIdx.x == 0) {
+      record.value().taken_ns = config.taken_ns();
+      record.value().started_ns = timer_ns();
+    }
+    step(group, config.value(), record.value().telemetry);
+    __syncthreads();
+    if (threadIdx.x < 32) {
+      ArrivalFlags flags{};
+      if (threadIdx.x == 0) {
+        auto flag = ArrivalFlag::none;
+        if (shared.failed != 0) {
+          flag = ArrivalFlag::failed;
+          atomicExch(&state.fail_code[ticket & 1], shared.code);
+          shared.failed = 0;
+        }
+        if (order == static_cast<std::uint32_t>(Command::abort)) flag = ArrivalFlag::leave;
+        flags = barrier.arrive_and_wait(flag, ticket);
+        order = blockIdx.x == 0 ? load_shared(&state.order) : 0;  // for the next arrival
+        shared.ticket = ticket + 1;
+        if (flags.leave()) leaving = true;
+      }
+      flags.bits = __shfl_sync(~0U, flags.bits, 0);
+      if (blockIdx.x == 0) grid_scope::publish(args, flags, barrier, ticket, record);
+    } else if (threadIdx.x / 32 == 1) {
+      if (!wait_for_staged<granules>(args, ticket + 1, configs[(ticket + 1) & 1])) leaving = true;
+    }
+    ++ticket;
+    __syncthreads();
+  }
+  if constexpr (requires { step.leave(group); }) step.leave(group);
+  if (leave_launch(args)) clear_staging(args);
+}
+
+}  // namespace aatgs::device

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <vector>
+
+#include <aatgs/runtime/completion.hpp>
+#include <aatgs/runtime/execution_statistics.hpp>
+#include <aatgs/runtime/latency_histogram.hpp>
+
+namespace aatgs {
+
+/// Mean and peak of how full a ring was found.
+class UtilizationSampler {
+ public:
+  explicit UtilizationSampler(std::uint32_t slots) : slots_(slots) {}
+
+  void sample(std::uint32_t occupied) {
+    const std::uint32_t used = std::min(occupied, slots_);
+    sum_ += used;
+    ++count_;
+    peak_ = std::max(peak_, used);
+  }
+  [[nodiscard]] RingUtilization read(std::uint32_t occupied_now) const {
+    const double slots = slots_;
+    const double mean = count_ == 0 ? 0 : static_cast<double>(sum_) / static_cast<double>(count_);
+    return {slots_, std::min(occupied_now, slots_) / slots, mean / slots, peak_ / slots};
+  }
+  void clear() { *this = UtilizationSampler(slots_); }
+
+ private:
+  std::uint32_t slots_;
+  std::uint64_t sum_ = 0;
+  std::uint64_t count_ = 0;
+  std::uint32_t peak_ = 0;
+};
+
+/// Remembers when tickets were queued. Room for the given number of tickets at once; an older one
+/// is forgotten and then simply not measured.
+class QueueTimes {
+ public:
+  explicit QueueTimes(std::uint32_t tickets) : entries_(std::bit_ceil(tickets)) {}
+
+  void set(std::uint64_t ticket, std::uint64_t now_ns) { at(ticket) = {ticket, now_ns}; }
+  /// 0 when forgotten.
+  [[nodiscard]] std::uint64_t get(std::uint64_t ticket) {
+    const Entry& entry = at(ticket);
+    return entry.ticket == ticket ? entry.queued_ns : 0;
+  }
+
+ private:
+  struct Entry {
+    std::uint64_t ticket = ~std::uint64_t{0};
+    std::uint64_t queued_ns = 0;
+  };
+  Entry& at(std::uint64_t ticket) { return entries_[ticket & (entries_.size() - 1)]; }
+
+  std::vector<Entry> entries_;
+};
+
+/// The counters of a context. Only what the executor loses and holds is not in here.
+struct Accounting {
+  Accounting(std::uint32_t config_slots, std::uint32_t telemetry_slots)
+      : config_ring(config_slots),
+        telemetry_ring(telemetry_slots),
+        queue_times(2 * std::max(config_slots, telemetry_slots)) {}
+
+  template <class Telemetry>
+  void count(const Completion<Telemetry>& done, std::uint64_t now_ns) {
+    ++(done.ok() ? completed : failed);
+    taken_to_finished.record(done.finished_ns - done.taken_ns);
+    const std::uint64_t queued_ns = queue_times.get(done.ticket);
+    if (queued_ns != 0) queue_to_visible.record(now_ns - queued_ns);
+  }
+
+  static LatencyStatistics summary(const LatencyHistogram& h) {
+    return {h.count(), h.percentile(0.50), h.percentile(0.99), h.max()};
+  }
+
+  std::uint64_t submitted = 0;
+  std::uint64_t completed = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t given_up = 0;  ///< by an abort
+  std::uint64_t config_overflows = 0;
+  std::uint64_t found_idle = 0;
+  UtilizationSampler config_ring;
+  UtilizationSampler telemetry_ring;
+  QueueTimes queue_times;
+  LatencyHistogram queue_to_visible;
+  LatencyHistogram taken_to_finished;
+};
+
+}  // namespace aatgs

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <cuda/atomic>
+
+#include <aatgs/host/cpu_group.hpp>
+#include <aatgs/host/host_clock.hpp>
+#include <aatgs/host/ring_executor.hpp>
+#include <aatgs/runtime/step.hpp>
+
+namespace aatgs {
+
+/// Threads that a CPU residency has under these options.
+inline std::uint32_t cpu_thread_count(const ContextOptions& options) {
+  return options.cpu_threads != 0 ? options.cpu_threads
+                                  : std::max(1U, std::thread::hardware_concurrency());
+}
+
+/// Host threads at the far end of the rings. `Scope::block`: each thread takes configs on its own.
+/// `Scope::grid`: thread 0 takes a config, all run it together.
+template <class Step, class Config, class Telemetry>
+class CpuResidency final : public Residency {
+ public:
+  using Record = CompletionRecord<Telemetry>;
+
+  CpuResidency(const RingMemory& memory, const Step& step, const ContextOptions& options)
+      : config_(memory.config()),
+        telemetry_(memory.telemetry()),
+        control_(memory.control()),
+        state_(*memory.state()),
+        step_(step),
+        scope_(options.scope),
+        count_(cpu_thread_count(options)),
+        grid_(scope_ == Scope::grid ? count_ : 1, abort_) {
+    for (std::uint32_t i = 0; i < count_; ++i) {
+      threads_.emplace_back([this, i] { scope_ == Scope::grid ? run_grid(i) : run_block(i); });
+    }
+  }
+  ~CpuResidency() override { stop(Command::abort, std::chrono::nanoseconds::max()); }
+
+  [[nodiscard]] std::uint32_t workers() const override { return scope_ == Scope::grid ? 1 : count_; }
+  [[nodiscard]] std::string description() const override {
+    return "cpu, " + std::string(to_string(scope_)) + " scope, " + std::to_string(count_) +
+           (count_ == 1 ? " thread" : " threads");
+  }
+  /// A thread cannot be killed: this waits for the step at work, however long the deadline.
+  bool stop(Command command, std::chrono::nanoseconds) override {
+    if (command == Command::abort) abort_ = true;
+    store_shared(&control_.command, static_cast<std::uint32_t>(command));
+    threads_.clear();
+    return true;
+  }
+
+ private:
+  [[nodiscard]] bool told_to_leave() const {
+    return load_shared(&control_.command) != static_cast<std::uint32_t>(Command::run);
+  }
+
+  /// Waits for the config of `ticket`; false: leave.
+  bool take(std::uint64_t ticket, MessageBuffer<Config>& config, MessageBuffer<Record>& record) {
+    for (unsigned polls = 0; !abort_ && !take_config(SingleLane{}, config_, ticket, config.words);
+         ++polls) {
+      if (told_to_leave()) return false;
+      if (polls < hot_polls) {
+        cpu_relax();
+      } else {
+        std::this_thread::sleep_for(nap);
+      }
+    }
+    if (abort_) return false;
+    mark_taken(config_, ticket);
+    record.value() = Record{};
+    record.value().taken_ns = record.value().started_ns = host_now_ns();
+    return true;
+  }
+
+  void finish(std::uint32_t worker, std::uint64_t ticket, CpuGroupShared& shared,
+              MessageBuffer<Record>& record) {
+    record.value().finished_ns = host_now_ns();
+    if (shared.failed.exchange(false)) {
+      record.value().status = CompletionStatus::failed;
+      record.value().code = shared.code;
+    }
+    publish_completion(SingleLane{}, telemetry_, worker, ticket, record.words);
+  }
+
+  void enter(CpuGroup& group) {
+    if constexpr (requires { step_.enter(group); }) step_.enter(group);
+  }
+  void leave(CpuGroup& group) {
+    if constexpr (requires { step_.leave(group); }) step_.leave(group);
+  }
+
+  void run_block(std::uint32_t worker) {
+    CpuGroupShared shared(1, abort_);
+    CpuGroup group(shared, 0, step_scratch_bytes(step_));
+    MessageBuffer<Config> config;
+    MessageBuffer<Record> record;
+    cuda::atomic_ref<std::uint64_t, cuda::thread_scope_device> next_claim(state_.next_claim);
+    enter(group);
+    for (;;) {
+      shared.ticket = next_claim.fetch_add(1, cuda::memory_order_relaxed);
+      if (!take(shared.ticket, config, record)) break;
+      step_(group, config.value(), record.value().telemetry);
+      finish(worker, shared.ticket, shared, record);
+    }
+    leave(group);
+  }
+
+  void run_grid(std::uint32_t rank) {
+    CpuGroup group(grid_, rank, step_scratch_bytes(step_));
+    Telemetry ignored{};  // only rank 0 may write telemetry
+    enter(group);
+    for (std::uint64_t ticket = state_.steps_done;; ++ticket) {
+      if (rank == 0) {
+        leaving_ = !take(ticket, grid_config_, grid_record_);
+        grid_.ticket = ticket;
+      }
+      grid_.barrier.arrive_and_wait();
+      if (leaving_) break;
+      step_(group, grid_config_.value(), rank == 0 ? grid_record_.value().telemetry : ignored);
+      grid_.barrier.arrive_and_wait();
+      if (rank == 0) finish(0, ticket, grid_, grid_record_);
+    }
+    leave(group);
+  }
+
+  static constexpr unsigned hot_polls = 2000;
+  static constexpr std::chrono::microseconds nap{20};
+
+  ConfigRing config_;
+  TelemetryRing telemetry_;
+  ControlBlock& control_;
+  ResidentState& state_;
+  Step step_;
+  Scope scope_;
+  std::uint32_t count_;
+  std::atomic<bool> abort_ = false;
+  CpuGroupShared grid_;
+  MessageBuffer<Config> grid_config_;
+  MessageBuffer<Record> grid_record_;
+  bool leaving_ = false;
+  std::vector<std::jthread> threads_;  // last: it must end before what it uses
+};
+
+}  // namespace aatgs

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <aatgs/host/detail/waiter.hpp>
+#include <aatgs/host/gpu_execution_context.hpp>
+
+namespace aatgs {
+
+template <class C, class T>
+GpuExecutionContext<C, T>::GpuExecutionContext(std::unique_ptr<Executor<C, T>> executor,
+                                               ExecutorChoice choice, const ContextOptions& options)
+    : executor_(std::move(executor)),
+      choice_(std::move(choice)),
+      options_(options),
+      accounting_(options.config_slots, options.telemetry_slots),
+      next_ticket_(options.first_ticket) {}
+
+template <class C, class T>
+GpuExecutionContext<C, T>::~GpuExecutionContext() {
+  if (executor_ != nullptr && !closed_) executor_->stop(StopMode::abort, std::chrono::seconds(10));
+}
+
+template <class C, class T>
+std::uint64_t GpuExecutionContext<C, T>::in_flight() const {
+  const Accounting& a = accounting_;
+  return a.submitted - a.completed - a.failed - a.given_up - lost();
+}
+
+template <class C, class T>
+QueueStatus GpuExecutionContext<C, T>::submit(const C& config) {
+  Accounting& a = accounting_;
+  if (closed_) return QueueStatus::closed;
+  // Before the push: a synchronous executor is done when it returns.
+  const bool found_idle = a.submitted == a.completed + a.failed + a.given_up + lost_before_;
+  a.queue_times.set(next_ticket_, host_now_ns());
+  const QueueStatus status = executor_->try_submit(config);
+  if (status != QueueStatus::queued) {
+    ++a.config_overflows;
+    if (status == QueueStatus::config_full) a.config_ring.sample(options_.config_slots);
+    if (status == QueueStatus::telemetry_full) a.telemetry_ring.sample(options_.telemetry_slots);
+    return status;
+  }
+  ++next_ticket_;
+  if (found_idle) ++a.found_idle;
+  if (++a.submitted % sample_interval == 0) sample_rings();
+  const std::uint64_t quiet_limit = executor_->quiet_limit_ns();
+  if (quiet_limit != 0) {
+    const std::uint64_t now = host_now_ns();  // after the push: it may have been interrupted
+    if (now - last_submit_ns_ > quiet_limit) executor_->wake();
+    last_submit_ns_ = now;
+  }
+  return status;
+}
+
+template <class C, class T>
+QueueResult GpuExecutionContext<C, T>::try_queue(const C& config) {
+  const std::uint64_t ticket = next_ticket_;
+  return {submit(config), ticket};
+}
+
+template <class C, class T>
+QueueResult GpuExecutionContext<C, T>::queue(const C& config) {
+  if (options_.config_policy == ConfigPolicy::reject) return try_queue(config);
+  return queue(config, options_.queue_deadline);
+}
+
+template <class C, class T>
+QueueResult GpuExecutionContext<C, T>::queue(const C& config, Deadline deadline) {
+  QueueResult result = try_queue(config);
+  detail::Waiter waiter(deadline);
+  while (!result && result.status != QueueStatus::closed && waiter.again(*executor_)) {
+    --accounting_.config_overflows;  // one attempt, however often it is repeated
+    result = try_queue(config);
+  }
+  return result;
+}
+
+template <class C, class T>
+bool GpuExecutionContext<C, T>::collect(Done& done) {
+  if (!executor_->try_collect(done)) return false;
+  accounting_.count(done, host_now_ns());
+  return true;
+}
+
+template <class C, class T>
+bool GpuExecutionContext<C, T>::collect_aside() {
+  Done done;
+  if (!collect(done)) return false;
+  aside_.push_back(done);
+  return true;
+}
+
+template <class C, class T>
+auto GpuExecutionContext<C, T>::poll() -> std::optional<Done> {
+  std::optional<Done> done;
+  if (!aside_.empty()) {
+    done = aside_.front();
+    aside_.pop_front();
+  } else if (!collect(done.emplace())) {
+    done.reset();
+  }
+  return done;
+}
+
+template <class C, class T>
+auto GpuExecutionContext<C, T>::wait(Deadline deadline) -> std::optional<Done> {
+  std::optional<Done> done = poll();
+  detail::Waiter waiter(deadline);
+  while (!done && in_flight() > 0 && waiter.again(*executor_)) done = poll();
+  return done;
+}
+
+template <class C, class T>
+auto GpuExecutionContext<C, T>::execute(const C& config) -> std::optional<Done> {
+  QueueResult result = try_queue(config);
+  detail::Waiter waiter(options_.queue_deadline);
+  while (!result) {
+    if (result.status == QueueStatus::closed) {
+      throw UseError("execute on a context that has been shut down: make a new context");
+    }
+    if (!collect_aside() && !waiter.again(*executor_)) {
+      throw TimeoutError("execute: no room for a config within " +
+                         std::to_string(options_.queue_deadline.count()) + " ns with " +
+                         std::to_string(in_flight()) +
+                         " in flight: raise queue_deadline or shorten the step");
+    }
+    result = try_queue(config);
+  }
+  return poll();
+}
+
+template <class C, class T>
+auto GpuExecutionContext<C, T>::execute_batch(std::span<const C> configs) -> std::vector<Done> {
+  if (closed_) {
+    throw UseError("execute_batch on a context that has been shut down: make a new context");
+  }
+  std::vector<Done> results(configs.size());
+  const std::uint64_t first = next_ticket_;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    results[i].ticket = first + i;
+    results[i].status = CompletionStatus::lost;  // until it is collected
+  }
+  std::size_t queued = 0;
+  detail::Waiter waiter(Deadline::max());
+  while (queued < configs.size() || in_flight() > 0) {
+    bool moved = false;
+    while (queued < configs.size() && submit(configs[queued]) == QueueStatus::queued) {
+      ++queued;
+      moved = true;
+    }
+    Done done;
+    while (collect(done)) {
+      moved = true;
+      if (done.ticket >= first) {
+        results[done.ticket - first] = done;
+      } else {
+        aside_.push_back(done);
+      }
+      if (queued < configs.size()) break;  // refill before collecting more
+    }
+    if (!moved) waiter.again(*executor_);
+  }
+  return results;
+}
+
+template <class C, class T>
+bool GpuExecutionContext<C, T>::flush(Deadline deadline) {
+  detail::Waiter waiter(deadline);
+  while (in_flight() > 0 || !executor_->idle()) {
+    if (!collect_aside() && !waiter.again(*executor_)) return false;
+  }
+  return true;
+}
+
+template <class C, class T>
+void GpuExecutionContext<C, T>::sample_rings() {
+  const RingCounters now = executor_->ring_counters(false);
+  accounting_.config_ring.sample(now.config_occupied);
+  accounting_.telemetry_ring.sample(now.telemetry_unread);
+}
+
+template <class C, class T>
+ExecutionStatistics GpuExecutionContext<C, T>::stats() const {
+  const Accounting& a = accounting_;
+  ExecutionStatistics s;
+  s.submitted = a.submitted;
+  s.completed = a.completed;
+  s.failed = a.failed;
+  s.dropped = a.given_up + lost();
+  s.in_flight = s.submitted - s.completed - s.failed - s.dropped;
+  (executor_->is_synchronous() ? s.sync_iterations : s.async_iterations) = s.completed + s.failed;
+  s.config_overflows = a.config_overflows;
+  s.telemetry_overflows = lost();
+  s.gpu_found_idle = a.found_idle;
+  s.parks = executor_->parks() - parks_before_;
+  const RingCounters now = executor_->ring_counters(true);
+  s.config_ring = a.config_ring.read(now.config_occupied);
+  s.telemetry_ring = a.telemetry_ring.read(now.telemetry_unread);
+  s.queue_to_visible = Accounting::summary(a.queue_to_visible);
+  s.taken_to_finished = Accounting::summary(a.taken_to_finished);
+  return s;
+}
+
+template <class C, class T>
+void GpuExecutionContext<C, T>::reset_stats() {
+  const std::uint64_t open = in_flight();
+  lost_before_ = executor_->lost();
+  parks_before_ = executor_->parks();
+  Accounting& a = accounting_;
+  a.submitted = open;
+  a.completed = a.failed = a.given_up = a.config_overflows = a.found_idle = 0;
+  a.config_ring.clear();
+  a.telemetry_ring.clear();
+  a.queue_to_visible.clear();
+  a.taken_to_finished.clear();
+}
+
+template <class C, class T>
+bool GpuExecutionContext<C, T>::shutdown(StopMode mode, Deadline deadline) {
+  if (closed_) return true;
+  const auto begin = std::chrono::steady_clock::now();
+  const bool drained = mode == StopMode::abort || flush(deadline);
+  closed_ = true;
+  const auto left = std::max<Deadline>(
+      deadline - (std::chrono::steady_clock::now() - begin), std::chrono::milliseconds(100));
+  const bool stopped = executor_->stop(drained ? mode : StopMode::abort, left);
+  while (collect_aside()) {
+  }
+  accounting_.given_up += in_flight();
+  return drained && stopped;
+}
+
+}  // namespace aatgs

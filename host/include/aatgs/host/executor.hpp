@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include <aatgs/runtime/completion.hpp>
+
+namespace aatgs {
+
+/// Whether a config was accepted.
+enum class QueueStatus {
+  queued,
+  config_full,     ///< no free slot in the config ring
+  telemetry_full,  ///< the telemetry that had this ticket's slot has not been collected
+  closed,          ///< the context has been shut down
+};
+
+enum class StopMode {
+  drain,  ///< everything queued has been done; leave
+  abort,  ///< leave at the next check
+};
+
+/// How an executor's rings look now; see `ExecutionStatistics`.
+struct RingCounters {
+  std::uint32_t config_occupied = 0;
+  std::uint32_t telemetry_unread = 0;
+};
+
+/// What a context drives; one for each `ExecutorKind`. Configs get tickets in the order in which
+/// they are accepted. Used by one thread at a time.
+template <class Config, class Telemetry>
+class Executor {
+ public:
+  Executor() = default;
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+  virtual ~Executor() = default;
+
+  /// Accepts a config or says why not.
+  virtual QueueStatus try_submit(const Config& config) = 0;
+  /// Collects one completion, the oldest if it is there.
+  virtual bool try_collect(Completion<Telemetry>& out) = 0;
+
+  /// Must be called when a config was submitted after a pause of `quiet_limit_ns`: brings back a
+  /// parked kernel.
+  virtual void wake() = 0;
+  [[nodiscard]] virtual std::uint64_t quiet_limit_ns() const = 0;
+
+  /// Telemetries lost by policy so far.
+  [[nodiscard]] virtual std::uint64_t lost() const = 0;
+  /// Whether every submitted config has been run to its end, collected or not.
+  [[nodiscard]] virtual bool idle() const = 0;
+  [[nodiscard]] virtual RingCounters ring_counters(bool exact) = 0;
+  [[nodiscard]] virtual std::uint64_t parks() const = 0;
+  /// Configs run while `try_submit` waits, rather than beside the caller.
+  [[nodiscard]] virtual bool is_synchronous() const = 0;
+  /// One line for a person: what it runs on and how wide.
+  [[nodiscard]] virtual std::string description() const = 0;
+
+  /// Throws `DeviceError` if the GPU has failed. Slow: for waits, not for every config.
+  virtual void check() = 0;
+  /// Ends; completions written so far can still be collected. False: not within the deadline.
+  virtual bool stop(StopMode mode, std::chrono::nanoseconds deadline) = 0;
+};
+
+}  // namespace aatgs

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <aatgs/host/accounting.hpp>
+#include <aatgs/host/errors.hpp>
+#include <aatgs/host/executor.hpp>
+#include <aatgs/host/host_clock.hpp>
+#include <aatgs/host/options.hpp>
+
+namespace aatgs {
+
+/// What became of an attempt to queue.
+struct QueueResult {
+  QueueStatus status = QueueStatus::closed;
+  std::uint64_t ticket = 0;  ///< if queued: its completion carries the same one
+  explicit operator bool() const { return status == QueueStatus::queued; }
+};
+
+/// The host's handle on an executor that runs one kind of step: queue configs, poll completions.
+/// Make one with `make_context` (in a .cu file) or `make_cpu_context`. Host code without CUDA can
+/// hold it. One thread at a time. The destructor aborts what is still queued: `flush` first to keep
+/// it.
+template <class Config, class Telemetry>
+class GpuExecutionContext {
+ public:
+  using Done = Completion<Telemetry>;
+  using Deadline = std::chrono::nanoseconds;  ///< counted from the call
+
+  GpuExecutionContext(std::unique_ptr<Executor<Config, Telemetry>> executor, ExecutorChoice choice,
+                      const ContextOptions& options);
+  ~GpuExecutionContext();
+  GpuExecutionContext(GpuExecutionContext&&) noexcept = default;
+  GpuExecutionContext& operator=(GpuExecutionContext&&) noexcept = delete;
+  GpuExecutionContext(const GpuExecutionContext&) = delete;
+  GpuExecutionContext& operator=(const GpuExecutionContext&) = delete;
+
+  /// Queues a config if there is room. Never waits, allocates, locks or throws.
+  [[nodiscard]] QueueResult try_queue(const Config& config);
+  /// Queues a config, by default as the options' policy and deadline say. If it cannot, the status
+  /// names the full ring. Throws `DeviceError` if the GPU fails meanwhile.
+  [[nodiscard]] QueueResult queue(const Config& config);
+  [[nodiscard]] QueueResult queue(const Config& config, Deadline deadline);
+
+  /// One completion if there is one, older ones first. Never waits.
+  [[nodiscard]] std::optional<Done> poll();
+  /// The next completion, waited for; empty when nothing is in flight or the deadline has passed.
+  [[nodiscard]] std::optional<Done> wait(Deadline deadline);
+
+  /// Queues one config and returns a finished one if there is one. Throws `TimeoutError` if the
+  /// options' queue deadline passes without room, `UseError` after shutdown.
+  std::optional<Done> execute(const Config& config);
+  /// Runs all configs and returns their completions in the order of the configs; any number, also
+  /// more than the rings hold. Completions of earlier configs stay for `poll`. Telemetry that a
+  /// lossy policy lost has the status `lost`.
+  std::vector<Done> execute_batch(std::span<const Config> configs);
+
+  /// Waits until everything queued is done. Collected completions stay for `poll`. False: the
+  /// deadline passed first.
+  [[nodiscard]] bool flush(Deadline deadline);
+  /// Whether nothing is queued or running.
+  [[nodiscard]] bool is_gpu_idle() const { return executor_->idle(); }
+
+  [[nodiscard]] ExecutionStatistics stats() const;
+  /// Starts the statistics anew; what is in flight counts as submitted.
+  void reset_stats();
+
+  /// Ends the executor. `drain` runs what is queued first, `abort` gives it up as dropped; collected
+  /// completions can still be polled. False: not within the deadline. Later calls do nothing.
+  bool shutdown(StopMode mode, Deadline deadline = std::chrono::seconds(10));
+
+  /// What it runs on, and why that was chosen.
+  [[nodiscard]] ExecutorKind executor() const { return choice_.kind; }
+  [[nodiscard]] const std::string& reason() const { return choice_.reason; }
+  [[nodiscard]] std::string description() const { return executor_->description(); }
+
+ private:
+  [[nodiscard]] std::uint64_t lost() const { return executor_->lost() - lost_before_; }
+  [[nodiscard]] std::uint64_t in_flight() const;
+  QueueStatus submit(const Config& config);
+  bool collect(Done& done);
+  bool collect_aside();
+  void sample_rings();
+
+  static constexpr std::uint32_t sample_interval = 64;
+
+  std::unique_ptr<Executor<Config, Telemetry>> executor_;
+  ExecutorChoice choice_;
+  ContextOptions options_;
+  Accounting accounting_;
+  std::deque<Done> aside_;  // collected while waiting for something else
+  std::uint64_t next_ticket_;
+  std::uint64_t last_submit_ns_ = 0;
+  std::uint64_t lost_before_ = 0;
+  std::uint64_t parks_before_ = 0;
+  bool closed_ = false;
+};
+
+}  // namespace aatgs
+
+#include <aatgs/host/detail/gpu_execution_context.ipp>

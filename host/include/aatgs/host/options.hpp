@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <aatgs/runtime/telemetry_ring.hpp>
+
+namespace aatgs {
+
+/// What stands behind a context.
+enum class ExecutorKind {
+  automatic,  ///< resident where there is a GPU, else cpu; the context says which and why
+  resident,   ///< the persistent CUDA kernel, fed through rings in mapped memory
+  launch,     ///< sync mode: copy, one plain launch, copy, synchronise, for every config
+  graph,      ///< the same as an instantiated CUDA graph
+  cpu,        ///< host threads
+};
+
+/// Who runs one config.
+enum class Scope {
+  block,  ///< one block; many configs at once
+  grid,   ///< all blocks together; one config at a time
+};
+
+/// What `queue` does when the config ring is full.
+enum class ConfigPolicy {
+  block,   ///< waits until its deadline
+  reject,  ///< returns at once
+};
+
+/// Options of a context. Nothing is checked here: making the context checks all of it and throws
+/// `OptionError`.
+struct ContextOptions {
+  ExecutorKind executor = ExecutorKind::automatic;
+  Scope scope = Scope::block;
+
+  std::uint32_t config_slots = 1024;     ///< a power of two
+  std::uint32_t telemetry_slots = 1024;  ///< a power of two
+  ConfigPolicy config_policy = ConfigPolicy::block;
+  TelemetryPolicy telemetry_policy = TelemetryPolicy::block;
+
+  std::chrono::nanoseconds queue_deadline = std::chrono::seconds(1);
+  /// Longest time that a block may wait for the others inside a step.
+  std::chrono::nanoseconds step_deadline = std::chrono::seconds(10);
+  /// Idle time after which the resident kernel leaves the GPU until the next config; 0: never. While
+  /// it is resident, `cudaFree` and `cudaDeviceSynchronize` elsewhere in the process wait for it.
+  std::chrono::nanoseconds park_after = std::chrono::milliseconds(5);
+
+  int device = 0;                 ///< CUDA ordinal
+  std::uint32_t workers = 0;      ///< blocks that run steps; 0: as many as fit the GPU at once
+  std::uint32_t cpu_threads = 0;  ///< of the cpu executor; 0: one for each hardware thread
+  std::uint32_t hot_window = 8;   ///< block scope: workers that poll the bus at a time
+  std::uint64_t first_ticket = 0;
+};
+
+/// Which executor `automatic` comes to on this machine.
+struct ExecutorChoice {
+  ExecutorKind kind;
+  std::string reason;  ///< one sentence for a person
+};
+
+/// Resolves `automatic`, and checks that a GPU is there where one is asked for.
+/// Throws `DeviceError` if it is not: there is no silent fallback.
+ExecutorChoice choose_executor(ExecutorKind wanted, int device);
+
+/// Throws `OptionError` that names the first option that cannot work.
+void check_options(const ContextOptions& options);
+
+/// Why the CUDA device cannot be used, or an empty string if it can.
+std::string why_no_gpu(int device);
+
+/// Name of the device as CUDA gives it. Throws `DeviceError`.
+std::string gpu_name(int device);
+
+std::string_view to_string(ExecutorKind kind);
+std::string_view to_string(Scope scope);
+/// Parse what the function above prints. Throw `OptionError` that lists the choices.
+ExecutorKind parse_executor(std::string_view text);
+Scope parse_scope(std::string_view text);
+
+}  // namespace aatgs

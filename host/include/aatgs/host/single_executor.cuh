@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <deque>
+#include <string>
+
+#include <aatgs/device/single_launch.cuh>
+#include <aatgs/host/cuda_check.hpp>
+#include <aatgs/host/executor.hpp>
+#include <aatgs/host/kernel_shape.cuh>
+#include <aatgs/host/memory.hpp>
+#include <aatgs/runtime/message.hpp>
+
+namespace aatgs {
+
+/// Executors `launch` and `graph`: copy the config in, run one kernel, copy the completion out,
+/// synchronise; the sync mode that iterative solvers have without this library. `graph` replays the
+/// three as an instantiated CUDA graph.
+template <class Config, class Telemetry, class Step>
+class SingleExecutor final : public Executor<Config, Telemetry> {
+ public:
+  using Record = CompletionRecord<Telemetry>;
+  using Kernel = void (*)(device::SingleArgs, Step, const Config*, const std::uint64_t*, Record*);
+
+  SingleExecutor(const Step& step, const ContextOptions& options)
+      : step_(step),
+        options_(options),
+        use_graph_(options.executor == ExecutorKind::graph),
+        kernel_(options.scope == Scope::grid
+                    ? &device::single_grid_kernel<Step, Config, Telemetry>
+                    : &device::single_block_kernel<Step, Config, Telemetry>),
+        shape_(make_shape()),
+        pinned_(MemoryKind::mapped, 1, options.device),
+        input_(MemoryKind::device, 1, options.device),
+        record_(MemoryKind::device, 1, options.device),
+        control_(MemoryKind::mapped, 1, options.device),
+        state_(MemoryKind::device, 1, options.device),
+        cells_(MemoryKind::device, 2 * std::size_t{shape_.blocks}, options.device),
+        next_(options.first_ticket) {
+    args_ = {control_.data(), state_.data(), cells_.data(),
+             static_cast<std::uint64_t>(options.step_deadline.count())};
+    AATGS_CUDA(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
+    if (use_graph_) capture();
+  }
+
+  ~SingleExecutor() override {
+    cudaStreamSynchronize(stream_);
+    if (graph_ != nullptr) cudaGraphExecDestroy(graph_);
+    cudaStreamDestroy(stream_);
+  }
+
+  QueueStatus try_submit(const Config& config) override {
+    const bool full = done_.size() >= options_.telemetry_slots;
+    if (full && options_.telemetry_policy == TelemetryPolicy::block) {
+      return QueueStatus::telemetry_full;
+    }
+    Pinned& io = *pinned_.data();
+    io.input.config = config;
+    io.input.ticket = next_;
+    if (use_graph_) {
+      AATGS_CUDA(cudaGraphLaunch(graph_, stream_), "launching the step's graph");
+    } else {
+      enqueue();
+    }
+    AATGS_CUDA(cudaStreamSynchronize(stream_), "running the step as a single launch");
+    if (full) ++lost_;
+    if (full && options_.telemetry_policy == TelemetryPolicy::overwrite_oldest) done_.pop_front();
+    if (!full || options_.telemetry_policy == TelemetryPolicy::overwrite_oldest) {
+      done_.push_back({io.record, next_});
+    }
+    ++next_;
+    return QueueStatus::queued;
+  }
+
+  bool try_collect(Completion<Telemetry>& out) override {
+    if (done_.empty()) return false;
+    out = done_.front();
+    done_.pop_front();
+    return true;
+  }
+
+  void wake() override {}
+  [[nodiscard]] std::uint64_t quiet_limit_ns() const override { return 0; }
+  [[nodiscard]] std::uint64_t lost() const override { return lost_; }
+  [[nodiscard]] bool idle() const override { return true; }
+  [[nodiscard]] RingCounters ring_counters(bool) override {
+    return {0, static_cast<std::uint32_t>(done_.size())};
+  }
+  [[nodiscard]] std::uint64_t parks() const override { return 0; }
+  [[nodiscard]] bool is_synchronous() const override { return true; }
+  [[nodiscard]] std::string description() const override {
+    return std::string(use_graph_ ? "CUDA graph" : "single launches") + " on " +
+           gpu_name(options_.device) + ", " + std::to_string(shape_.blocks) +
+           (shape_.blocks == 1 ? " block of " : " blocks of ") + std::to_string(shape_.threads) +
+           " threads";
+  }
+  void check() override {}
+  bool stop(StopMode, std::chrono::nanoseconds) override { return true; }
+
+ private:
+  struct Input {
+    Config config;
+    std::uint64_t ticket;
+  };
+  struct Pinned {
+    Input input;
+    Record record;
+  };
+
+  KernelShape make_shape() const {
+    const bool grid = options_.scope == Scope::grid;
+    return size_kernel(kernel_, options_.device, step_block_threads<Step>(),
+                       step_scratch_bytes(step_), grid ? options_.workers : 1, grid, 0);
+  }
+
+  void enqueue() {
+    Pinned& io = *pinned_.data();
+    AATGS_CUDA(cudaMemcpyAsync(input_.data(), &io.input, sizeof(Input), cudaMemcpyHostToDevice,
+                               stream_),
+               "copying the config to the GPU");
+    const Config* config = &input_.data()->config;
+    const std::uint64_t* ticket = &input_.data()->ticket;
+    Record* record = record_.data();
+    void* arguments[] = {&args_, &step_, &config, &ticket, &record};
+    const auto* function = reinterpret_cast<const void*>(kernel_);
+    if (options_.scope == Scope::grid) {
+      AATGS_CUDA(cudaLaunchCooperativeKernel(function, dim3(shape_.blocks), dim3(shape_.threads),
+                                             arguments, shape_.scratch_bytes, stream_),
+                 "launching the step");
+    } else {
+      AATGS_CUDA(cudaLaunchKernel(function, dim3(1), dim3(shape_.threads), arguments,
+                                  shape_.scratch_bytes, stream_),
+                 "launching the step");
+    }
+    AATGS_CUDA(cudaMemcpyAsync(&io.record, record, sizeof(Record), cudaMemcpyDeviceToHost, stream_),
+               "copying the telemetry from the GPU");
+  }
+
+  void capture() {
+    cudaGraph_t graph = nullptr;
+    AATGS_CUDA(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal),
+               "capturing the step's graph");
+    enqueue();
+    AATGS_CUDA(cudaStreamEndCapture(stream_, &graph), "capturing the step's graph");
+    const cudaError_t error = cudaGraphInstantiate(&graph_, graph, 0);
+    cudaGraphDestroy(graph);
+    AATGS_CUDA(error, "instantiating the step's graph");
+  }
+
+  Step step_;
+  ContextOptions options_;
+  bool use_graph_;
+  Kernel kernel_;
+  KernelShape shape_;
+  Buffer<Pinned> pinned_;
+  Buffer<Input> input_;
+  Buffer<Record> record_;
+  Buffer<ControlBlock> control_;
+  Buffer<ResidentState> state_;
+  Buffer<device::GridCell> cells_;
+  device::SingleArgs args_{};
+  cudaStream_t stream_ = nullptr;
+  cudaGraphExec_t graph_ = nullptr;
+  std::uint64_t next_;
+  std::uint64_t lost_ = 0;
+  std::deque<Completion<Telemetry>> done_;
+};
+
+}  // namespace aatgs

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cuda_runtime_api.h>
+
+#include <cstring>
+
+#include <aatgs/host/cuda_check.hpp>
+
+#include "gpu_memory.hpp"
+
+namespace aatgs::gpu {
+
+CopyStream::CopyStream(int device) : device_(device) {
+  AATGS_CUDA(cudaSetDevice(device), "selecting device " + std::to_string(device));
+  cudaStream_t stream = nullptr;
+  AATGS_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "making a copy stream");
+  stream_ = stream;
+}
+
+CopyStream::~CopyStream() { cudaStreamDestroy(static_cast<cudaStream_t>(stream_)); }
+
+void* CopyStream::allocate(std::size_t bytes) {
+  auto* stream = static_cast<cudaStream_t>(stream_);
+  void* data = nullptr;
+  AATGS_CUDA(cudaMallocAsync(&data, bytes, stream),
+             "allocating " + std::to_string(bytes) + " bytes on device " + std::to_string(device_));
+  AATGS_CUDA(cudaMemsetAsync(data, 0, bytes, stream), "zeroing device memory");
+  AATGS_CUDA(cudaStreamSynchronize(stream), "zeroing device memory");
+  return data;
+}
+
+void CopyStream::release(void* data) noexcept {
+  cudaFreeAsync(data, static_cast<cudaStream_t>(stream_));
+}
+
+void CopyStream::copy(void* to, const void* from, std::size_t bytes) {
+  auto* stream = static_cast<cudaStream_t>(stream_);
+  const std::string what = "copying " + std::to_string(bytes) + " bytes";
+  AATGS_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream), what);
+  AATGS_CUDA(cudaStreamSynchronize(stream), what);
+}
+
+void* allocate_mapped(std::size_t bytes, int device) {
+  AATGS_CUDA(cudaSetDevice(device), "selecting device " + std::to_string(device));
+  void* data = nullptr;
+  AATGS_CUDA(cudaHostAlloc(&data, bytes, cudaHostAllocMapped | cudaHostAllocPortable),
+             "allocating " + std::to_string(bytes) + " bytes of mapped host memory");
+  std::memset(data, 0, bytes);
+  return data;
+}
+
+void release_mapped(void* data) noexcept { cudaFreeHost(data); }
+
+}  // namespace aatgs::gpu

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <aatgs/host/options.hpp>
+
+#include <array>
+#include <utility>
+
+#include <aatgs/host/errors.hpp>
+#include <aatgs/runtime/ring_shape.hpp>
+
+namespace aatgs {
+
+namespace {
+
+constexpr std::array executor_names = {
+    std::pair{ExecutorKind::automatic, std::string_view("automatic")},
+    std::pair{ExecutorKind::resident, std::string_view("resident")},
+    std::pair{ExecutorKind::launch, std::string_view("launch")},
+    std::pair{ExecutorKind::graph, std::string_view("graph")},
+    std::pair{ExecutorKind::cpu, std::string_view("cpu")}};
+
+constexpr std::array scope_names = {std::pair{Scope::block, std::string_view("block")},
+                                    std::pair{Scope::grid, std::string_view("grid")}};
+
+template <class Names, class Value>
+std::string_view name_of(const Names& names, Value value) {
+  for (const auto& [known, name] : names) {
+    if (known == value) return name;
+  }
+  return "unknown";
+}
+
+template <class Names>
+auto parse(const Names& names, std::string_view what, std::string_view text) {
+  std::string choices;
+  for (const auto& [value, name] : names) {
+    if (name == text) return value;
+    choices += (choices.empty() ? "" : ", ") + std::string(name);
+  }
+  throw OptionError("unknown " + std::string(what) + " '" + std::string(text) +
+                    "': choose one of " + choices);
+}
+
+void check_ring(std::string_view name, std::uint32_t slots) {
+  if (is_ring_size(slots)) return;
+  throw OptionError(std::string(name) + " = " + std::to_string(slots) +
+                    " is not a power of two from 1 to " + std::to_string(max_ring_slots) +
+                    ": choose one, such as 1024");
+}
+
+void check_duration(std::string_view name, std::chrono::nanoseconds value) {
+  if (value.count() >= 0) return;
+  throw OptionError(std::string(name) + " = " + std::to_string(value.count()) +
+                    " ns is negative: give a duration of 0 or more");
+}
+
+}  // namespace
+
+void check_options(const ContextOptions& options) {
+  check_ring("config_slots", options.config_slots);
+  check_ring("telemetry_slots", options.telemetry_slots);
+  check_duration("queue_deadline", options.queue_deadline);
+  check_duration("park_after", options.park_after);
+  if (options.step_deadline.count() <= 0) {
+    throw OptionError("step_deadline = " + std::to_string(options.step_deadline.count()) +
+                      " ns: every device wait needs a deadline, give one above 0");
+  }
+  if (options.hot_window == 0) {
+    throw OptionError("hot_window = 0: at least one worker must poll the bus, give 1 or more");
+  }
+  if (options.cpu_threads > 4096) {
+    throw OptionError("cpu_threads = " + std::to_string(options.cpu_threads) +
+                      " is above 4096: give 0 for one per hardware thread");
+  }
+  if (options.device < 0) {
+    throw OptionError("device = " + std::to_string(options.device) +
+                      " is negative: give a CUDA ordinal, 0 for the first GPU");
+  }
+}
+
+std::string_view to_string(ExecutorKind kind) { return name_of(executor_names, kind); }
+std::string_view to_string(Scope scope) { return name_of(scope_names, scope); }
+ExecutorKind parse_executor(std::string_view text) {
+  return parse(executor_names, "executor", text);
+}
+Scope parse_scope(std::string_view text) { return parse(scope_names, "scope", text); }
+
+ExecutorChoice choose_executor(ExecutorKind wanted, int device) {
+  if (wanted == ExecutorKind::cpu) return {wanted, "asked for"};
+  const std::string obstacle = why_no_gpu(device);
+  if (wanted == ExecutorKind::automatic) {
+    if (obstacle.empty()) return {ExecutorKind::resident, "found " + gpu_name(device)};
+    return {ExecutorKind::cpu, obstacle};
+  }
+  if (!obstacle.empty()) {
+    throw DeviceError("executor '" + std::string(to_string(wanted)) + "' on device " +
+                          std::to_string(device) + ": " + obstacle +
+                          "; choose 'cpu' or 'automatic' to run without it",
+                      "cudaErrorNoDevice");
+  }
+  return {wanted, "asked for"};
+}
+
+}  // namespace aatgs

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+#include <aatgs/runtime/telemetry_ring.hpp>
+
+namespace aatgs {
+
+/// The host's end of the telemetry ring. One thread at a time.
+template <class Telemetry>
+class CompletionReader {
+ public:
+  using Record = CompletionRecord<Telemetry>;
+
+  /// `workers`: how many configs can be running at once.
+  CompletionReader(const TelemetryRing& ring, std::uint64_t first_ticket, std::uint32_t workers)
+      : ring_(ring), first_(first_ticket), head_(first_ticket), workers_(workers) {}
+
+  /// Collects one completion of the tickets below `end`, the oldest if it is there. Each call looks
+  /// at the oldest open slot and at one later slot in turn, so that a long step does not hide the
+  /// short ones behind it.
+  [[nodiscard]] bool try_read(std::uint64_t end, Completion<Telemetry>& out) {
+    while (head_ < end && collected(head_)) ++head_;
+    if (head_ == end) return false;
+    if (read_slot(head_, out)) return true;
+    const std::uint64_t limit = search_end(end);
+    if (ahead_ <= head_ || ahead_ >= limit) ahead_ = head_ + 1;
+    return ahead_ < limit && read_slot(ahead_++, out);
+  }
+
+  /// Whether the host has collected the ticket that had the slot of `ticket` before it.
+  [[nodiscard]] bool slot_is_free(std::uint64_t ticket) const {
+    return ring_.seen[ring_.shape.slot_of(ticket)] == ring_.shape.lap_of(ticket) - 1;
+  }
+
+  [[nodiscard]] std::uint64_t collected_count() const { return collected_; }
+  /// Completions that newer ones overwrote before they were read; `overwrite_oldest` only.
+  [[nodiscard]] std::uint64_t overwritten() const { return overwritten_; }
+
+  /// Completions that lie in the ring unread. Exact if `exact`; otherwise it assumes that they are
+  /// contiguous and costs a logarithm of the ring size instead of the whole ring.
+  [[nodiscard]] std::uint32_t unread(std::uint64_t end, bool exact) const {
+    std::uint64_t begin = head_;
+    while (begin < end && collected(begin)) ++begin;
+    end = std::min(end, begin + ring_.shape.slots);
+    if (exact) {
+      std::uint32_t count = 0;
+      for (std::uint64_t t = begin; t < end; ++t) count += fresh(t) ? 1U : 0U;
+      return count;
+    }
+    std::uint64_t low = begin;
+    while (low < end) {  // first ticket that is not fresh
+      const std::uint64_t middle = low + (end - low) / 2;
+      if (fresh(middle)) {
+        low = middle + 1;
+      } else {
+        end = middle;
+      }
+    }
+    return static_cast<std::uint32_t>(low - begin);
+  }
+
+ private:
+  [[nodiscard]] bool collected(std::uint64_t ticket) const {
+    return static_cast<std::int32_t>(ring_.seen[ring_.shape.slot_of(ticket)] -
+                                     ring_.shape.lap_of(ticket)) >= 0;
+  }
+
+  [[nodiscard]] bool fresh(std::uint64_t ticket) const {
+    return load_granule(ring_.granules + ring_.shape.offset_of(ticket)).lap() !=
+           ring_.seen[ring_.shape.slot_of(ticket)];
+  }
+
+  /// No ticket from here on needs a look. Tickets are taken in order, so without losses the oldest
+  /// uncollected completion has at most `workers` running tickets before it.
+  [[nodiscard]] std::uint64_t search_end(std::uint64_t end) const {
+    const std::uint64_t reach = ring_.policy == TelemetryPolicy::block
+                                    ? first_ + collected_ + workers_
+                                    : head_ + ring_.shape.slots;
+    return std::min(end, reach);
+  }
+
+  bool read_slot(std::uint64_t ticket, Completion<Telemetry>& out) {
+    const RingShape& shape = ring_.shape;
+    const std::uint32_t slot = shape.slot_of(ticket);
+    const Granule* from = ring_.granules + shape.offset_of(ticket);
+    const std::uint32_t lap = load_granule(from).lap();
+    const std::uint32_t before = ring_.seen[slot];
+    if (lap == before) return false;
+    if (!read_message(SingleLane{}, from, shape.granules, lap, buffer_.words)) return false;
+    store_shared(ring_.seen + slot, lap);
+    if (ring_.policy == TelemetryPolicy::overwrite_oldest) overwritten_ += lap - before - 1;
+    ++collected_;
+    static_cast<Record&>(out) = buffer_.value();
+    const auto laps_ahead = static_cast<std::int32_t>(lap - shape.lap_of(ticket));
+    out.ticket = ticket + static_cast<std::uint64_t>(std::int64_t{laps_ahead}) * shape.slots;
+    return true;
+  }
+
+  TelemetryRing ring_;
+  std::uint64_t first_;
+  std::uint64_t head_;       // oldest ticket that may be uncollected
+  std::uint64_t ahead_ = 0;  // next later ticket to look at
+  std::uint32_t workers_;
+  std::uint64_t collected_ = 0;
+  std::uint64_t overwritten_ = 0;
+  MessageBuffer<Record> buffer_;
+};
+
+}  // namespace aatgs

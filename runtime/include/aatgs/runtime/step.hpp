@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <type_traits>
+
+namespace aatgs {
+
+/// Threads per block that a step asks for: its `block_threads`, or 256.
+template <class Step>
+constexpr unsigned step_block_threads() {
+  if constexpr (requires { Step::block_threads; }) {
+    static_assert(Step::block_threads >= 32 && Step::block_threads <= 1024 &&
+                      Step::block_threads % 32 == 0,
+                  "AATGS: block_threads must be a multiple of 32 from 32 to 1024");
+    return Step::block_threads;
+  } else {
+    return 256;
+  }
+}
+
+/// Scratch bytes per block that a step asks for: its `scratch_bytes()`, or 0.
+template <class Step>
+constexpr std::size_t step_scratch_bytes(const Step& step) {
+  if constexpr (requires { step.scratch_bytes(); }) {
+    return step.scratch_bytes();
+  } else {
+    return 0;
+  }
+}
+
+/// Explains at compile time why `Step` cannot be carried to an executor.
+template <class Step>
+constexpr void require_step() {
+  static_assert(std::is_trivially_copyable_v<Step>,
+                "AATGS: a step must be trivially copyable, because it is passed to the GPU as "
+                "bytes; hold raw pointers from aatgs::Buffer in it, not the buffers");
+}
+
+}  // namespace aatgs
