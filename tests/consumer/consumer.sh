@@ -21,7 +21,7 @@ pkg-config)
   native) arch_flag=-arch=native ;;
   *) arch_flag=-arch=sm_$arch ;;
   esac
-  "$nvcc" -std=c++20 "$arch_flag" $(pkg-config --cflags-only-I aatgs) \
+  "$nvcc" "$arch_flag" $(pkg-config --variable=nvccflags aatgs) \
     -c "$here/squares.cu" -o "$work/squares.o"
   c++ -std=c++20 $(pkg-config --cflags aatgs) -c "$here/consumer.cpp" -o "$work/consumer.o"
   c++ "$work/consumer.o" "$work/squares.o" $(pkg-config --libs aatgs) -o "$work/consumer"
