@@ -107,6 +107,7 @@ int main(int argc, char** argv) {
   app.add_option("--device", settings.context.device, "CUDA ordinal");
   app.add_option("--hot-window", settings.context.hot_window,
                  "block scope: workers that poll the bus at a time");
+  app.add_option("--workers", settings.context.workers, "blocks that run steps; 0: all that fit");
   app.add_option("--config-slots", settings.context.config_slots, "slots of the config ring");
   app.add_option("--telemetry-slots", settings.context.telemetry_slots,
                  "slots of the telemetry ring");

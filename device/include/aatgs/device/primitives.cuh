@@ -36,4 +36,18 @@ class Backoff {
   std::uint32_t pause_ns_ = 64;
 };
 
+#if FENCE == 0
+__device__ inline void acquire_fence() { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
+__device__ inline void release_fence() { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
+#elif FENCE == 1
+__device__ inline void acquire_fence() { }
+__device__ inline void release_fence() { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
+#elif FENCE == 2
+__device__ inline void acquire_fence() { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
+__device__ inline void release_fence() { }
+#else
+__device__ inline void acquire_fence() { }
+__device__ inline void release_fence() { }
+#endif
+
 }  // namespace aatgs::device

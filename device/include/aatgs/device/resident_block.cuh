@@ -10,6 +10,9 @@ namespace aatgs::device {
 
 namespace block_scope {
 
+inline constexpr std::int64_t fastest_config_ns = 20;  ///< no host thread queues faster
+inline constexpr std::uint64_t rush = 64;  ///< tickets that poll at once while configs are found waiting
+
 /// Passes the host's orders on to the workers and parks the kernel. One thread of the last block.
 __device__ inline void serve(const ResidentArgs& args) {
   ResidentState& state = *args.state;
@@ -33,22 +36,55 @@ __device__ inline void serve(const ResidentArgs& args) {
   }
 }
 
-/// Waits until the config of `ticket` is in `words`. False: leave instead. One warp.
+/// Waits until the ticket is one of the next to come. False: leave instead. One warp.
 ///
-/// Only the `hot_window` workers whose tickets come next poll over the bus; the others watch a word
-/// in device memory.
-__device__ inline bool wait_for_config(const ResidentArgs& args, std::uint64_t ticket,
-                                       std::uint32_t* words) {
+/// Only the workers whose tickets come next poll over the bus, since pollers are in each other's way
+/// there; the others watch words in device memory, the more rarely the further off they are.
+__device__ inline bool wait_for_turn(const ResidentArgs& args, std::uint64_t ticket) {
   const ResidentState& state = *args.state;
-  Backoff backoff;
   for (;;) {
     const std::uint32_t order = load_shared(&state.order);
+    const std::uint64_t taken = load_shared(&state.taken);
+    const std::uint64_t rush_end = load_shared(&state.rush_end);
     if (order == static_cast<std::uint32_t>(Command::abort)) return false;
-    const auto ahead = static_cast<std::int64_t>(ticket - load_shared(&state.taken));
-    if (ahead < static_cast<std::int64_t>(args.hot_window)) {
-      if (take_config(WarpLanes{}, args.config, ticket, words)) return true;
-    }
+    const auto ahead = static_cast<std::int64_t>(ticket - taken);
+    if (ahead < args.hot_window || static_cast<std::int64_t>(ticket - rush_end) < 0) return true;
     if (order == static_cast<std::uint32_t>(Command::leave)) return false;
+    __nanosleep(ahead < 4096 ? ahead * fastest_config_ns : 4096 * fastest_config_ns);
+  }
+}
+
+/// The granules after the first 32, which may still be on their way.
+template <std::uint32_t Granules>
+__device__ void read_rest(const Granule* slot, std::uint32_t lap, std::uint32_t* words) {
+  while (!read_message(WarpLanes{}, slot + 32, Granules - 32, lap, words + 3 * 32)) {
+  }
+}
+
+/// Polls for the config of `ticket` and reads it into `words`. False: leave instead. One warp.
+///
+/// One load at a time: with two or three on their way the bus is sampled more often, but a fence or
+/// a store behind them waits for all, and the round trip grows from 2.9 to 4.4 and 5.6 us (H200).
+template <std::uint32_t Granules>
+__device__ bool poll_for_config(const ResidentArgs& args, std::uint64_t ticket,
+                                std::uint32_t* words) {
+  constexpr std::uint32_t first = Granules < 32 ? Granules : 32;
+  const Granule* slot = args.config.granules + args.config.shape.offset_of(ticket);
+  const std::uint32_t lap = args.config.shape.lap_of(ticket);
+  const std::uint32_t lane = threadIdx.x < first ? threadIdx.x : 0;
+  Backoff backoff;
+  for (bool waited = false;; waited = true) {
+    const Granule seen = load_granule(slot + lane);
+    const std::uint32_t order = load_shared(&args.state->order);
+    if (WarpLanes::all(seen.lap() == lap)) {
+      unpack_granule(seen, words + 3 * lane);
+      if (!waited && threadIdx.x == 0) {  // it was waiting for us, so more may be
+        atomicMax(reinterpret_cast<unsigned long long*>(&args.state->rush_end), ticket + rush);
+      }
+      if constexpr (Granules > 32) read_rest<Granules>(slot, lap, words);
+      return true;
+    }
+    if (order != static_cast<std::uint32_t>(Command::run)) return false;
     backoff.pause();
   }
 }
@@ -61,7 +97,8 @@ template <class Step, class Config, class Telemetry>
 __global__ void __launch_bounds__(step_block_threads<Step>())
     resident_block_kernel(const __grid_constant__ ResidentArgs args,
                           const __grid_constant__ Step step) {
-  using Group = BlockGroup<step_block_threads<Step>()>;
+  constexpr unsigned Threads = step_block_threads<Step>();
+  using Group = BlockGroup<Threads>;
   using Record = CompletionRecord<Telemetry>;
   __shared__ BlockShared shared;
   __shared__ MessageBuffer<Config> config;
@@ -87,7 +124,9 @@ __global__ void __launch_bounds__(step_block_threads<Step>())
         }
         ticket = __shfl_sync(~0U, ticket, 0);
       }
-      const bool here = block_scope::wait_for_config(args, ticket, config.words);
+      const bool here =
+          block_scope::wait_for_turn(args, ticket) &&
+          block_scope::poll_for_config<MessageBuffer<Config>::granules>(args, ticket, config.words);
       if (threadIdx.x == 0) {
         leaving = !here;
         if (here) {
@@ -97,14 +136,16 @@ __global__ void __launch_bounds__(step_block_threads<Step>())
           record.value().telemetry = Telemetry{};
           shared.ticket = ticket;
           shared.failed = 0;
-          mark_taken(args.config, ticket);
-          atomicAdd(reinterpret_cast<unsigned long long*>(&state.taken), 1ULL);
         }
       }
-      __threadfence();  // what earlier configs wrote is visible to this step
+      acquire_fence();  // what earlier configs wrote is visible to this step
     }
     __syncthreads();
     if (leaving) break;
+    if (threadIdx.x == Threads - 1) {
+      mark_taken(args.config, shared.ticket);
+      atomicAdd(reinterpret_cast<unsigned long long*>(&state.taken), 1ULL);
+    }
     if (threadIdx.x == 0) record.value().started_ns = timer_ns();
     step(group, config.value(), record.value().telemetry);
     __syncthreads();
@@ -116,7 +157,7 @@ __global__ void __launch_bounds__(step_block_threads<Step>())
           record.value().code = shared.code;
         }
       }
-      __threadfence();  // what this step wrote is visible before its telemetry is
+      release_fence();  // what this step wrote is visible before its telemetry is
       __syncwarp();
       publish_completion(WarpLanes{}, args.telemetry, worker, ticket, record.words);
     }

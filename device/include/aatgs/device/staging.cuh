@@ -30,10 +30,7 @@ class StagedConfig {
   __device__ std::uint64_t taken_ns() const { return time_[0] | (std::uint64_t{time_[1]} << 32); }
 
   __device__ void set(std::uint32_t i, const Granule& g) {
-    std::uint32_t* words = i < granules ? config_.words + 3 * i : time_;
-    words[0] = static_cast<std::uint32_t>(g.low);
-    words[1] = static_cast<std::uint32_t>(g.low >> 32);
-    words[2] = static_cast<std::uint32_t>(g.high);
+    unpack_granule(g, i < granules ? config_.words + 3 * i : time_);
   }
 
  private:

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include <aatgs/host/host_clock.hpp>
 #include <aatgs/runtime/completion.hpp>
 #include <aatgs/runtime/execution_statistics.hpp>
 #include <aatgs/runtime/latency_histogram.hpp>
@@ -37,23 +38,23 @@ class UtilizationSampler {
   std::uint32_t peak_ = 0;
 };
 
-/// Remembers when tickets were queued. Room for the given number of tickets at once; an older one
+/// Remembers when tickets were queued, in ticks. Room for the given number of tickets at once; an older one
 /// is forgotten and then simply not measured.
 class QueueTimes {
  public:
   explicit QueueTimes(std::uint32_t tickets) : entries_(std::bit_ceil(tickets)) {}
 
-  void set(std::uint64_t ticket, std::uint64_t now_ns) { at(ticket) = {ticket, now_ns}; }
+  void set(std::uint64_t ticket, std::uint64_t now) { at(ticket) = {ticket, now}; }
   /// 0 when forgotten.
   [[nodiscard]] std::uint64_t get(std::uint64_t ticket) {
     const Entry& entry = at(ticket);
-    return entry.ticket == ticket ? entry.queued_ns : 0;
+    return entry.ticket == ticket ? entry.queued : 0;
   }
 
  private:
   struct Entry {
     std::uint64_t ticket = ~std::uint64_t{0};
-    std::uint64_t queued_ns = 0;
+    std::uint64_t queued = 0;
   };
   Entry& at(std::uint64_t ticket) { return entries_[ticket & (entries_.size() - 1)]; }
 
@@ -68,15 +69,19 @@ struct Accounting {
         queue_times(2 * std::max(config_slots, telemetry_slots)) {}
 
   template <class Telemetry>
-  void count(const Completion<Telemetry>& done, std::uint64_t now_ns) {
+  void count(const Completion<Telemetry>& done) {
     ++(done.ok() ? completed : failed);
     taken_to_finished.record(done.finished_ns - done.taken_ns);
-    const std::uint64_t queued_ns = queue_times.get(done.ticket);
-    if (queued_ns != 0) queue_to_visible.record(now_ns - queued_ns);
+    const std::uint64_t queued = queue_times.get(done.ticket);
+    if (queued != 0) queue_to_visible.record(TickClock::now() - queued);
   }
 
-  static LatencyStatistics summary(const LatencyHistogram& h) {
-    return {h.count(), h.percentile(0.50), h.percentile(0.99), h.max()};
+  /// `unit`: nanoseconds per unit of the histogram.
+  static LatencyStatistics summary(const LatencyHistogram& h, double unit) {
+    const auto ns = [&](std::uint64_t value) {
+      return static_cast<std::uint64_t>(static_cast<double>(value) * unit);
+    };
+    return {h.count(), ns(h.percentile(0.50)), ns(h.percentile(0.99)), ns(h.max())};
   }
 
   std::uint64_t submitted = 0;
@@ -88,8 +93,9 @@ struct Accounting {
   UtilizationSampler config_ring;
   UtilizationSampler telemetry_ring;
   QueueTimes queue_times;
-  LatencyHistogram queue_to_visible;
-  LatencyHistogram taken_to_finished;
+  TickClock clock;
+  LatencyHistogram queue_to_visible;   ///< ticks
+  LatencyHistogram taken_to_finished;  ///< nanoseconds
 };
 
 }  // namespace aatgs

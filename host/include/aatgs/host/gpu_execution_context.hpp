@@ -87,6 +87,7 @@ class GpuExecutionContext {
   QueueStatus submit(const Config& config);
   bool collect(Done& done);
   bool collect_aside();
+  void count_overflow(QueueStatus status);
   void sample_rings();
 
   static constexpr std::uint32_t sample_interval = 64;
@@ -97,7 +98,9 @@ class GpuExecutionContext {
   Accounting accounting_;
   std::deque<Done> aside_;  // collected while waiting for something else
   std::uint64_t next_ticket_;
-  std::uint64_t last_submit_ns_ = 0;
+  bool synchronous_;
+  std::uint64_t quiet_limit_ticks_;  // 0: the executor never parks
+  std::uint64_t last_submit_ = 0;    // ticks
   std::uint64_t lost_before_ = 0;
   std::uint64_t parks_before_ = 0;
   bool closed_ = false;

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 
+#include <aatgs/runtime/host_message.hpp>
 #include <aatgs/runtime/telemetry_ring.hpp>
 
 namespace aatgs {
@@ -90,11 +90,10 @@ class CompletionReader {
     const std::uint32_t lap = load_granule(from).lap();
     const std::uint32_t before = ring_.seen[slot];
     if (lap == before) return false;
-    if (!read_message(SingleLane{}, from, shape.granules, lap, buffer_.words)) return false;
+    if (!read_value(from, lap, static_cast<Record&>(out))) return false;
     store_shared(ring_.seen + slot, lap);
     if (ring_.policy == TelemetryPolicy::overwrite_oldest) overwritten_ += lap - before - 1;
     ++collected_;
-    static_cast<Record&>(out) = buffer_.value();
     const auto laps_ahead = static_cast<std::int32_t>(lap - shape.lap_of(ticket));
     out.ticket = ticket + static_cast<std::uint64_t>(std::int64_t{laps_ahead}) * shape.slots;
     return true;
@@ -107,7 +106,6 @@ class CompletionReader {
   std::uint32_t workers_;
   std::uint64_t collected_ = 0;
   std::uint64_t overwritten_ = 0;
-  MessageBuffer<Record> buffer_;
 };
 
 }  // namespace aatgs

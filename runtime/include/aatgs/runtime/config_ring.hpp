@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include <aatgs/runtime/control_block.hpp>
-#include <aatgs/runtime/message.hpp>
+#include <aatgs/runtime/host_message.hpp>
 #include <aatgs/runtime/ring_shape.hpp>
 
 namespace aatgs {

@@ -54,6 +54,18 @@ struct alignas(16) Granule {
 
 inline constexpr std::uint32_t granule_payload_bytes = 12;
 
+/// Host: the same as `store_granule` and `load_granule` for a granule in a vector register.
+inline void store_granule_vector(Granule* where, __m128i value) {
+  detail::before_store(where);
+  asm volatile("movdqa %1, %0" : "=m"(*where) : "x"(value) : "memory");
+}
+inline __m128i load_granule_vector(const Granule* where) {
+  __m128i value;
+  asm volatile("movdqa %1, %0" : "=x"(value) : "m"(*where) : "memory");
+  detail::after_load(where);
+  return value;
+}
+
 /// Publishes a granule to the other side of the bus, or to another thread: one 16-byte store, which
 /// readers see whole or not at all, after all that this thread stored before it on the host.
 AATGS_HOST_DEVICE inline void store_granule(Granule* where, Granule value) {
@@ -65,10 +77,8 @@ AATGS_HOST_DEVICE inline void store_granule(Granule* where, Granule value) {
       "l"(value.low), "l"(value.high)
       : "memory");
 #else
-  detail::before_store(where);
-  const __m128i q = _mm_set_epi64x(static_cast<long long>(value.high),
-                                   static_cast<long long>(value.low));
-  asm volatile("movdqa %1, %0" : "=m"(*where) : "x"(q) : "memory");
+  store_granule_vector(where, _mm_set_epi64x(static_cast<long long>(value.high),
+                                             static_cast<long long>(value.low)));
 #endif
 }
 
@@ -84,9 +94,7 @@ AATGS_HOST_DEVICE inline Granule load_granule(const Granule* where) {
       : "l"(where)
       : "memory");
 #else
-  __m128i q;
-  asm volatile("movdqa %1, %0" : "=x"(q) : "m"(*where) : "memory");
-  detail::after_load(where);
+  const __m128i q = load_granule_vector(where);
   value.low = static_cast<std::uint64_t>(_mm_cvtsi128_si64(q));
   value.high = static_cast<std::uint64_t>(_mm_cvtsi128_si64(_mm_unpackhi_epi64(q, q)));
 #endif

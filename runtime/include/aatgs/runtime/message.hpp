@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 #include <type_traits>
 
 #include <aatgs/runtime/granule.hpp>
@@ -53,6 +52,13 @@ AATGS_HOST_DEVICE void write_message(L lanes, Granule* slot, std::uint32_t granu
   }
 }
 
+/// The payload of a granule as its 3 words.
+AATGS_HOST_DEVICE inline void unpack_granule(const Granule& g, std::uint32_t* words) {
+  words[0] = static_cast<std::uint32_t>(g.low);
+  words[1] = static_cast<std::uint32_t>(g.low >> 32);
+  words[2] = static_cast<std::uint32_t>(g.high);
+}
+
 /// Reads a slot into `words` (3 per granule). True when every granule showed `lap`; otherwise
 /// `words` holds rubbish. Gives up after the first round that is not complete, so that polling for
 /// a long message reads no more than one granule a lane.
@@ -65,32 +71,11 @@ AATGS_HOST_DEVICE bool read_message(L lanes, const Granule* slot, std::uint32_t 
     if (i < granules) {
       const Granule g = load_granule(slot + i);
       here = g.lap() == lap;
-      words[3 * i] = static_cast<std::uint32_t>(g.low);
-      words[3 * i + 1] = static_cast<std::uint32_t>(g.low >> 32);
-      words[3 * i + 2] = static_cast<std::uint32_t>(g.high);
+      unpack_granule(g, words + 3 * i);
     }
     if (!lanes.all(here)) return false;
   }
   return true;
-}
-
-/// Host only: writes a value straight from where it is, without a `MessageBuffer` in between.
-template <class T>
-inline void write_value(Granule* slot, std::uint32_t lap, const T& value) {
-  require_message<T>();
-  constexpr std::uint32_t full = sizeof(T) / granule_payload_bytes;
-  constexpr std::size_t rest = sizeof(T) % granule_payload_bytes;
-  const auto* bytes = reinterpret_cast<const unsigned char*>(&value);
-  std::uint32_t w[3];
-  for (std::uint32_t i = 0; i < full; ++i, bytes += granule_payload_bytes) {
-    std::memcpy(w, bytes, granule_payload_bytes);
-    store_granule(slot + i, Granule::make(w[0], w[1], w[2], lap));
-  }
-  if constexpr (rest != 0) {
-    w[0] = w[1] = w[2] = 0;
-    std::memcpy(w, bytes, rest);
-    store_granule(slot + full, Granule::make(w[0], w[1], w[2], lap));
-  }
 }
 
 }  // namespace aatgs

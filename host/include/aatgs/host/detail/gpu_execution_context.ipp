@@ -13,7 +13,10 @@ GpuExecutionContext<C, T>::GpuExecutionContext(std::unique_ptr<Executor<C, T>> e
       choice_(std::move(choice)),
       options_(options),
       accounting_(options.config_slots, options.telemetry_slots),
-      next_ticket_(options.first_ticket) {}
+      next_ticket_(options.first_ticket),
+      synchronous_(executor_->is_synchronous()),
+      quiet_limit_ticks_(static_cast<std::uint64_t>(
+          static_cast<double>(executor_->quiet_limit_ns()) / accounting_.clock.ns_per_tick())) {}
 
 template <class C, class T>
 GpuExecutionContext<C, T>::~GpuExecutionContext() {
@@ -30,26 +33,32 @@ template <class C, class T>
 QueueStatus GpuExecutionContext<C, T>::submit(const C& config) {
   Accounting& a = accounting_;
   if (closed_) return QueueStatus::closed;
-  // Before the push: a synchronous executor is done when it returns.
-  const bool found_idle = a.submitted == a.completed + a.failed + a.given_up + lost_before_;
-  a.queue_times.set(next_ticket_, host_now_ns());
+  const bool found_idle = a.submitted == a.completed + a.failed + a.given_up;
+  const std::uint64_t begin = synchronous_ ? TickClock::now() : 0;
   const QueueStatus status = executor_->try_submit(config);
   if (status != QueueStatus::queued) {
-    ++a.config_overflows;
-    if (status == QueueStatus::config_full) a.config_ring.sample(options_.config_slots);
-    if (status == QueueStatus::telemetry_full) a.telemetry_ring.sample(options_.telemetry_slots);
+    count_overflow(status);
     return status;
   }
-  ++next_ticket_;
+  // After the push, which the scheduler may have interrupted: see `Executor::wake`.
+  const std::uint64_t now = TickClock::now();
+  a.queue_times.set(next_ticket_++, synchronous_ ? begin : now);
   if (found_idle) ++a.found_idle;
   if (++a.submitted % sample_interval == 0) sample_rings();
-  const std::uint64_t quiet_limit = executor_->quiet_limit_ns();
-  if (quiet_limit != 0) {
-    const std::uint64_t now = host_now_ns();  // after the push: it may have been interrupted
-    if (now - last_submit_ns_ > quiet_limit) executor_->wake();
-    last_submit_ns_ = now;
+  if (quiet_limit_ticks_ != 0) {
+    if (now - last_submit_ > quiet_limit_ticks_) executor_->wake();
+    last_submit_ = now;
   }
   return status;
+}
+
+template <class C, class T>
+void GpuExecutionContext<C, T>::count_overflow(QueueStatus status) {
+  ++accounting_.config_overflows;
+  if (status == QueueStatus::config_full) accounting_.config_ring.sample(options_.config_slots);
+  if (status == QueueStatus::telemetry_full) {
+    accounting_.telemetry_ring.sample(options_.telemetry_slots);
+  }
 }
 
 template <class C, class T>
@@ -78,7 +87,7 @@ QueueResult GpuExecutionContext<C, T>::queue(const C& config, Deadline deadline)
 template <class C, class T>
 bool GpuExecutionContext<C, T>::collect(Done& done) {
   if (!executor_->try_collect(done)) return false;
-  accounting_.count(done, host_now_ns());
+  accounting_.count(done);
   return true;
 }
 
@@ -196,8 +205,8 @@ ExecutionStatistics GpuExecutionContext<C, T>::stats() const {
   const RingCounters now = executor_->ring_counters(true);
   s.config_ring = a.config_ring.read(now.config_occupied);
   s.telemetry_ring = a.telemetry_ring.read(now.telemetry_unread);
-  s.queue_to_visible = Accounting::summary(a.queue_to_visible);
-  s.taken_to_finished = Accounting::summary(a.taken_to_finished);
+  s.queue_to_visible = Accounting::summary(a.queue_to_visible, a.clock.ns_per_tick());
+  s.taken_to_finished = Accounting::summary(a.taken_to_finished, 1);
   return s;
 }
 
