@@ -27,17 +27,18 @@ struct EchoStep {
   }
 };
 
-RuntimeConfig config_of(std::uint64_t i) {
-  RuntimeConfig config = RuntimeConfig::production();
-  config.iteration = static_cast<std::int32_t>(i);
-  config.phase_id = static_cast<std::int32_t>(i * 2654435761U);
-  return config;
+/// The two words that a config is told apart by.
+std::int32_t word_a(std::uint64_t ticket) { return static_cast<std::int32_t>(ticket); }
+std::int32_t word_b(std::uint64_t ticket) { return static_cast<std::int32_t>(ticket * 2654435761U); }
+
+void label(RuntimeConfig& config, std::uint64_t ticket) {
+  config.iteration = word_a(ticket);
+  config.phase_id = word_b(ticket);
 }
 
 void require_answer(const Context::Done& done) {
-  const RuntimeConfig asked = config_of(done.ticket);
-  if (done.ok() && done.telemetry.conflicts == asked.iteration &&
-      done.telemetry.best_replica == asked.phase_id) {
+  if (done.ok() && done.telemetry.conflicts == word_a(done.ticket) &&
+      done.telemetry.best_replica == word_b(done.ticket)) {
     return;
   }
   throw Error("ticket " + std::to_string(done.ticket) + " came back with the telemetry " +
@@ -47,11 +48,10 @@ void require_answer(const Context::Done& done) {
 /// Runs tickets up to `end`, keeping at most `depth` in flight.
 void run_to(Context& context, std::uint64_t& queued, std::uint64_t& done_count, std::uint64_t end,
             std::uint64_t depth) {
-  RuntimeConfig config = config_of(queued);
+  RuntimeConfig config = RuntimeConfig::production();
   while (done_count < end) {
     if (queued < end && queued - done_count < depth) {
-      config.iteration = static_cast<std::int32_t>(queued);
-      config.phase_id = static_cast<std::int32_t>(queued * 2654435761U);
+      label(config, queued);
       if (context.try_queue(config)) ++queued;
     }
     if (const auto done = context.poll()) {
@@ -70,10 +70,11 @@ std::string name_of(const ContextOptions& options) {
 
 Figure closed_loop(const ContextOptions& options, unsigned rounds) {
   auto context = make_context<RuntimeConfig, KernelTelemetry>(EchoStep{}, options);
+  RuntimeConfig config = RuntimeConfig::production();
   std::vector<double> us;
   const unsigned warm_up = rounds / 10;
   for (unsigned i = 0; i < rounds; ++i) {
-    const RuntimeConfig config = config_of(i);
+    label(config, i);
     const std::uint64_t begin = host_now_ns();
     (void)context.try_queue(config);
     auto done = context.poll();

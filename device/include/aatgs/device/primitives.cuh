@@ -36,18 +36,9 @@ class Backoff {
   std::uint32_t pause_ns_ = 64;
 };
 
-#if FENCE == 0
-__device__ inline void acquire_fence() { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
-__device__ inline void release_fence() { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
-#elif FENCE == 1
-__device__ inline void acquire_fence() { }
-__device__ inline void release_fence() { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
-#elif FENCE == 2
-__device__ inline void acquire_fence() { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
-__device__ inline void release_fence() { }
-#else
-__device__ inline void acquire_fence() { }
-__device__ inline void release_fence() { }
-#endif
+/// Orders what this thread has done, and has seen other threads do, before what it does next, for
+/// all of this GPU. Before a telemetry is published, and after a config is taken: together they cost
+/// 0.2 us of a round trip of 2.9 us (H200), and a step may count on what earlier ones wrote.
+__device__ inline void device_fence() { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
 
 }  // namespace aatgs::device

@@ -138,7 +138,7 @@ __global__ void __launch_bounds__(step_block_threads<Step>())
           shared.failed = 0;
         }
       }
-      acquire_fence();  // what earlier configs wrote is visible to this step
+      device_fence();  // what earlier configs wrote is visible to this step
     }
     __syncthreads();
     if (leaving) break;
@@ -157,7 +157,7 @@ __global__ void __launch_bounds__(step_block_threads<Step>())
           record.value().code = shared.code;
         }
       }
-      release_fence();  // what this step wrote is visible before its telemetry is
+      device_fence();  // what this step wrote is visible before its telemetry is
       __syncwarp();
       publish_completion(WarpLanes{}, args.telemetry, worker, ticket, record.words);
     }

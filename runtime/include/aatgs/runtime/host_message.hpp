@@ -21,7 +21,7 @@ inline void write_value(Granule* slot, std::uint32_t lap, const T& value) {
   const auto* bytes = reinterpret_cast<const unsigned char*>(&value);
   const __m128i laps = _mm_set_epi32(static_cast<int>(lap), 0, 0, 0);
   const __m128i payload = _mm_set_epi32(0, -1, -1, -1);
-  for (std::uint32_t i = 0; i < whole_granules<T>; ++i, bytes += granule_payload_bytes) {
+  for (std::uint32_t i = 0; i != whole_granules<T>; ++i, bytes += granule_payload_bytes) {
     const __m128i q = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
     store_granule_vector(slot + i, _mm_or_si128(_mm_and_si128(q, payload), laps));
   }
@@ -42,7 +42,7 @@ inline bool read_value(const Granule* slot, std::uint32_t lap, T& value) {
   auto* bytes = reinterpret_cast<unsigned char*>(&value);
   const __m128i laps = _mm_set1_epi32(static_cast<int>(lap));
   __m128i same = _mm_set1_epi32(-1);
-  for (std::uint32_t i = 0; i < whole_granules<T>; ++i, bytes += granule_payload_bytes) {
+  for (std::uint32_t i = 0; i != whole_granules<T>; ++i, bytes += granule_payload_bytes) {
     const __m128i q = load_granule_vector(slot + i);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(bytes), q);  // the next one mends the last 4 bytes
     same = _mm_and_si128(same, _mm_cmpeq_epi32(q, laps));
