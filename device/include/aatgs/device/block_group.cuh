@@ -48,12 +48,13 @@ class BlockGroup {
   __device__ void sync_block() { __syncthreads(); }
 
   /// Combines one value of each thread; every thread gets the result. The order is fixed, so
-  /// floating-point results repeat. `T` is trivially copyable, at most 16 bytes.
+  /// floating-point results repeat. `T` is trivially copyable, at most 16 bytes. `valid`: only the
+  /// first so many threads count.
   template <class T, class Op>
-  __device__ T reduce(T value, Op op) {
+  __device__ T reduce(T value, Op op, std::uint32_t valid = Threads) {
     using Reduce = cub::BlockReduce<T, Threads>;
     __shared__ typename Reduce::TempStorage storage;
-    return broadcast(Reduce(storage).Reduce(value, op));
+    return broadcast(Reduce(storage).Reduce(value, op, static_cast<int>(valid)));
   }
   template <class T>
   __device__ T sum(T value) {

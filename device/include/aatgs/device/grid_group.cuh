@@ -38,7 +38,8 @@ class GridGroup {
   }
   __device__ void sync_block() { __syncthreads(); }
 
-  /// One grid barrier and two block reductions.
+  /// One grid barrier and two block reductions; the second in every block, of the blocks' parts in
+  /// the same order, so that all get the same bits.
   template <class T, class Op>
   __device__ T reduce(T value, Op op) {
     static_assert(sizeof(T) <= sizeof(GridCell::bytes), "AATGS: reduce at most 16 bytes");
@@ -46,10 +47,13 @@ class GridGroup {
     GridCell* cells = next_cells();
     if (threadIdx.x == 0) *reinterpret_cast<T*>(cells[blockIdx.x].bytes) = part;
     sync();
-    // Every block adds up in the same order, so all get the same bits.
-    T all = load_cell<T>(cells[0]);
-    for (std::uint32_t b = 1; b < blocks_; ++b) all = op(all, load_cell<T>(cells[b]));
-    return all;
+    const std::uint32_t valid = blocks_ < Threads ? blocks_ : Threads;
+    T mine{};
+    if (threadIdx.x < valid) mine = load_cell<T>(cells[threadIdx.x]);
+    for (std::uint32_t b = threadIdx.x + Threads; b < blocks_; b += Threads) {
+      mine = op(mine, load_cell<T>(cells[b]));
+    }
+    return block_.reduce(mine, op, valid);
   }
   template <class T>
   __device__ T sum(T value) {
