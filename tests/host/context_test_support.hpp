@@ -21,6 +21,7 @@
 
 #include <aatgs/host/gpu_execution_context.hpp>
 #include <aatgs/host/memory.hpp>
+#include <aatgs/runtime/message.hpp>
 
 namespace aatgs::test {
 
@@ -30,6 +31,15 @@ inline std::uint64_t environment(const char* name, std::uint64_t otherwise) {
   const char* text = std::getenv(name);
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
+
+/// Largest telemetry that fits a message together with its record.
+inline constexpr std::size_t largest_telemetry = max_message_bytes - 32;
+
+/// One way to run the suite.
+struct Variant {
+  std::string name;
+  ContextOptions options;
+};
 
 /// Ends the whole program if its scope lasts too long: a resident kernel that hangs leaves with the
 /// process. AATGS_TEST_WATCHDOG: seconds.
@@ -317,8 +327,9 @@ struct TestStep {
 
   template <class Group>
   AATGS_HOST_DEVICE std::uint32_t barrier(Group& group, std::uint32_t rounds) const {
-    std::uint32_t errors = group.size() <= cell_count ? 0 : 1;
-    const std::uint32_t slot = group.rank() % cell_count;
+    if (group.size() > cell_count) return 1;
+    std::uint32_t errors = 0;
+    const std::uint32_t slot = group.rank();
     for (std::uint32_t round = 1; round <= rounds; ++round) {
       const std::uint32_t other = (slot + 131 * round) % group.size();
       cells[slot] = round;
@@ -447,8 +458,12 @@ Tally run_all(GpuExecutionContext<C, T>& ctx, std::uint64_t first, std::uint64_t
               IsRight is_right) {
   Checklist list(first, count);
   std::uint64_t queued = 0;
+  C next = make(0);
   for (Patience patience; list.returned() < count && patience.lasts();) {
-    for (; queued < count && ctx.try_queue(make(queued)); ++queued) patience.progress();
+    while (queued < count && ctx.try_queue(next)) {
+      next = make(++queued);
+      patience.progress();
+    }
     while (auto done = ctx.poll()) {
       list.tick(*done, is_right);
       patience.progress();

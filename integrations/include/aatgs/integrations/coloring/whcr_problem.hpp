@@ -33,7 +33,7 @@ struct WhcrSearch {
 /// else owns. The graph is shared by `searches` independent searches, each with tables of its own.
 /// Limits: k <= max_colors, degrees <= max_degree.
 struct WhcrProblem {
-  static constexpr std::uint32_t max_colors = 1U << 16;
+  static constexpr std::uint32_t max_colors = (1U << 16) - 1;
   static constexpr std::uint32_t max_degree = (1U << 19) - 1;
 
   std::uint32_t vertices = 0;

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <aatgs/host/gpu_execution_context.hpp>
+#include <aatgs/integrations/coloring/graph.hpp>
+#include <aatgs/runtime/kernel_telemetry.hpp>
+#include <aatgs/runtime/runtime_config.hpp>
+
+namespace aatgs::coloring {
+
+/// How WHCR searches.
+struct WhcrOptions {
+  ContextOptions context;     ///< executor, scope, ring sizes
+  std::uint32_t colors = 1;   ///< k
+  std::uint64_t seed = 1;     ///< same seed, same searches
+  std::uint32_t searches = 0; ///< block scope: independent searches; 0: two for each worker
+  std::uint32_t slice = 0;    ///< iterations of one config; 0: chosen by scope
+  /// Weights and rates of the searches; control fields are the solver's own.
+  RuntimeConfig config = RuntimeConfig::production();
+};
+
+/// When a run ends; it also ends when a search has found a legal coloring.
+struct WhcrLimits {
+  std::chrono::nanoseconds time = std::chrono::seconds(60);
+  std::uint64_t iterations = ~std::uint64_t{0};  ///< of each search
+};
+
+/// How far a run has come.
+struct WhcrProgress {
+  std::uint64_t iterations = 0;  ///< of all searches together
+  std::uint64_t moves = 0;       ///< recolorings, likewise
+  std::uint32_t conflicts = 0;   ///< fewest of any search's present coloring
+  double seconds = 0;
+};
+
+/// What a run came to.
+struct WhcrResult {
+  std::vector<Color> colors;           ///< best coloring of all searches, one color a vertex
+  std::uint64_t conflicts_before = 0;  ///< of the first search's initial coloring
+  std::uint64_t conflicts = 0;         ///< of `colors`, counted by the host's verifier
+  WhcrProgress total;
+  ExecutionStatistics stats;
+};
+
+/// Wavelet-hierarchical conflict repair: recolors conflicting vertices of a coloring with k colors
+/// until no edge has two ends of one color. See whcr_step.hpp for the algorithm.
+///
+/// `Scope::block` runs a portfolio of independent searches on one small graph, one block each;
+/// `Scope::grid` one search on a big graph with all SMs. Not thread-safe.
+class WhcrSolver {
+ public:
+  /// Throws `OptionError`, `DeviceError`.
+  WhcrSolver(const Graph& graph, const WhcrOptions& options);
+  ~WhcrSolver();
+  WhcrSolver(const WhcrSolver&) = delete;
+  WhcrSolver& operator=(const WhcrSolver&) = delete;
+
+  /// Repairs `initial`, which the first search starts from; the others start from random colorings.
+  /// `report` is called about ten times a second. Throws `UseError` if `initial` has the wrong size
+  /// or a color not below k.
+  WhcrResult run(std::span<const Color> initial, const WhcrLimits& limits,
+                 const std::function<void(const WhcrProgress&)>& report = {});
+
+  /// Fewest conflicts that each search has now, in order of the searches; to compare executors.
+  [[nodiscard]] const std::vector<std::uint32_t>& conflicts_by_search() const;
+  /// What it runs on, and why.
+  [[nodiscard]] std::string description() const;
+  [[nodiscard]] std::uint32_t searches() const;
+  [[nodiscard]] std::uint32_t slice() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace aatgs::coloring
