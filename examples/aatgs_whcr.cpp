@@ -3,14 +3,13 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
-#include <iostream>
-
 #include <aatgs/host/ring_advice.hpp>
 #include <aatgs/integrations/coloring/generators.hpp>
 #include <aatgs/integrations/coloring/graph_spec.hpp>
 #include <aatgs/integrations/coloring/verifier.hpp>
 #include <aatgs/integrations/coloring/whcr_solver.hpp>
+#include <cstdio>
+#include <iostream>
 
 namespace {
 
@@ -90,8 +89,7 @@ void print_ring(const char* name, const aatgs::RingUtilization& ring) {
 
 void print_report(const WhcrResult& r) {
   const auto us = [](std::uint64_t ns) { return static_cast<double>(ns) / 1e3; };
-  std::printf("conflicts     %llu -> %llu%s\n",
-              static_cast<unsigned long long>(r.conflicts_before),
+  std::printf("conflicts     %llu -> %llu%s\n", static_cast<unsigned long long>(r.conflicts_before),
               static_cast<unsigned long long>(r.conflicts),
               r.conflicts == 0 ? ", checked: the coloring is legal" : "");
   std::printf("iterations    %llu in %.3f s, %.4g per second; %llu moves\n",
@@ -139,8 +137,8 @@ int compare(const Settings& s, const NamedGraph& g, const std::vector<Color>& in
     const double rate = static_cast<double>(result.total.iterations) / result.total.seconds;
     if (kind == ExecutorKind::launch) launch_rate = rate;
     std::printf("%-10s %12llu %10.3f %14.4g %10.2f\n", std::string(to_string(kind)).c_str(),
-                static_cast<unsigned long long>(result.total.iterations), result.total.seconds, rate,
-                rate / launch_rate);
+                static_cast<unsigned long long>(result.total.iterations), result.total.seconds,
+                rate, rate / launch_rate);
     std::fflush(stdout);
     if (expected.empty()) expected = solver.conflicts_by_search();
     if (solver.conflicts_by_search() != expected) {

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The simplest iterative solver on a GpuExecutionContext: Jacobi sweeps for -(u_xx + u_yy) = f on the
-// unit square with u = 0 on its edge. One config is a slice of sweeps, its telemetry the largest
-// change of the last one, and the host stops when that is small enough.
+// The simplest iterative solver on a GpuExecutionContext: Jacobi sweeps for -(u_xx + u_yy) = f on
+// the unit square with u = 0 on its edge. One config is a slice of sweeps, its telemetry the
+// largest change of the last one, and the host stops when that is small enough.
 //
 //   jacobi [N [EXECUTOR]]      N inner points a side (default 128); automatic, resident, cpu, ...
+#include <aatgs/host/make_context.cuh>
 #include <charconv>
 #include <cmath>
 #include <iostream>
 #include <numbers>
 #include <vector>
-
-#include <aatgs/host/make_context.cuh>
 
 namespace {
 
@@ -67,8 +66,8 @@ int solve(std::uint32_t n, aatgs::ExecutorKind executor) {
   aatgs::Buffer<double> v(where, points);
   const aatgs::Buffer<double> source(where, f);
 
-  auto context = aatgs::make_context<Slice, Change>(
-      JacobiStep{u.data(), v.data(), source.data(), n}, options);
+  auto context =
+      aatgs::make_context<Slice, Change>(JacobiStep{u.data(), v.data(), source.data(), n}, options);
   std::cout << context.description() << " (" << context.reason() << ")\n";
   const double tolerance = 0.01 / ((n + 1.0) * (n + 1.0));  // leaves an error of about 0.002
   constexpr int ahead = 4;  // slices queued before the first of them is judged
@@ -97,7 +96,8 @@ int main(int argc, char** argv) try {
   std::uint32_t n = 128;
   const std::string_view number = argc > 1 ? argv[1] : "128";
   const auto parsed = std::from_chars(number.data(), number.data() + number.size(), n);
-  if (parsed.ec != std::errc() || parsed.ptr != number.data() + number.size() || n < 1 || n > 8192) {
+  if (parsed.ec != std::errc() || parsed.ptr != number.data() + number.size() || n < 1 ||
+      n > 8192) {
     throw aatgs::OptionError("N = '" + std::string(number) + "' is not a number from 1 to 8192");
   }
   return solve(n, argc > 2 ? aatgs::parse_executor(argv[2]) : aatgs::ExecutorKind::automatic);

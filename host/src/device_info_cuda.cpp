@@ -24,4 +24,11 @@ std::string gpu_name(int device) {
   return properties.name;
 }
 
+std::uint32_t gpu_multiprocessors(int device) {
+  int count = 0;
+  AATGS_CUDA(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device),
+             "asking for the number of SMs of device " + std::to_string(device));
+  return static_cast<std::uint32_t>(count);
+}
+
 }  // namespace aatgs

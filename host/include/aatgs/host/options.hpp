@@ -75,6 +75,9 @@ std::string why_no_gpu(int device);
 /// Name of the device as CUDA gives it. Throws `DeviceError`.
 std::string gpu_name(int device);
 
+/// SMs of the device. Throws `DeviceError`.
+std::uint32_t gpu_multiprocessors(int device);
+
 std::string_view to_string(ExecutorKind kind);
 std::string_view to_string(Scope scope);
 /// Parse what the function above prints. Throw `OptionError` that lists the choices.

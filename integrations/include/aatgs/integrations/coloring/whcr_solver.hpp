@@ -21,7 +21,8 @@ struct WhcrOptions {
   ContextOptions context;     ///< executor, scope, ring sizes
   std::uint32_t colors = 1;   ///< k
   std::uint64_t seed = 1;     ///< same seed, same searches
-  std::uint32_t searches = 0; ///< block scope: independent searches; 0: two for each worker
+  std::uint32_t searches = 0; ///< block scope: independent searches; 0: two for each SM or
+                               ///< one for each CPU thread
   std::uint32_t slice = 0;    ///< iterations of one config; 0: chosen by scope
   /// Weights and rates of the searches; control fields are the solver's own.
   RuntimeConfig config = RuntimeConfig::production();
@@ -43,7 +44,7 @@ struct WhcrProgress {
 
 /// What a run came to.
 struct WhcrResult {
-  std::vector<Color> colors;           ///< best coloring of all searches, one color a vertex
+  std::vector<Color> colors;           ///< of the search with fewest conflicts, one a vertex
   std::uint64_t conflicts_before = 0;  ///< of the first search's initial coloring
   std::uint64_t conflicts = 0;         ///< of `colors`, counted by the host's verifier
   WhcrProgress total;

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <aatgs/host/make_context.cuh>
+#include <aatgs/integrations/coloring/whcr_step.hpp>
+
+#include "whcr_context.hpp"
+
+namespace aatgs::coloring {
+
+WhcrContext make_whcr_context(const WhcrProblem& problem, const ContextOptions& options) {
+  return make_context<RuntimeConfig, KernelTelemetry>(WhcrStep{problem}, options);
+}
+
+}  // namespace aatgs::coloring

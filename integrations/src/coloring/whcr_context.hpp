@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <aatgs/host/gpu_execution_context.hpp>
+#include <aatgs/integrations/coloring/whcr_problem.hpp>
+#include <aatgs/runtime/kernel_telemetry.hpp>
+#include <aatgs/runtime/runtime_config.hpp>
+
+namespace aatgs::coloring {
+
+using WhcrContext = GpuExecutionContext<RuntimeConfig, KernelTelemetry>;
+
+/// A context whose step is a `WhcrStep` on `problem`. A build without CUDA has a version that makes
+/// the cpu executor only.
+WhcrContext make_whcr_context(const WhcrProblem& problem, const ContextOptions& options);
+
+}  // namespace aatgs::coloring

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <aatgs/host/memory.hpp>
+#include <aatgs/integrations/coloring/generators.hpp>
+#include <aatgs/integrations/coloring/matching_hierarchy.hpp>
+#include <aatgs/integrations/coloring/verifier.hpp>
+#include <aatgs/integrations/coloring/whcr_solver.hpp>
+#include <algorithm>
+#include <deque>
+#include <thread>
+#include <utility>
+
+#include "whcr_context.hpp"
+
+namespace aatgs::coloring {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+std::uint32_t choose_searches(const WhcrOptions& options, ExecutorKind kind) {
+  if (options.context.scope == Scope::grid) return 1;
+  if (options.searches != 0) return options.searches;
+  if (kind != ExecutorKind::cpu) return 2 * gpu_multiprocessors(options.context.device);
+  const std::uint32_t threads = options.context.cpu_threads;
+  return threads != 0 ? threads : std::max(1U, std::thread::hardware_concurrency());
+}
+
+void check_problem(const Graph& graph, const WhcrOptions& options) {
+  if (options.colors < 1 || options.colors > WhcrProblem::max_colors) {
+    throw OptionError("colors = " + std::to_string(options.colors) + ": give 1 to " +
+                      std::to_string(WhcrProblem::max_colors));
+  }
+  if (graph.max_degree() > WhcrProblem::max_degree) {
+    throw OptionError("the graph has a vertex of degree " + std::to_string(graph.max_degree()) +
+                      ", WHCR handles up to " + std::to_string(WhcrProblem::max_degree));
+  }
+}
+
+/// The memory of a problem, where the executor's steps run.
+class Tables {
+ public:
+  Tables(const Graph& graph, const MatchingHierarchy& hierarchy, MemoryKind where, int device,
+         std::uint32_t colors, std::uint32_t searches)
+      : offsets_(where, graph.offsets(), device),
+        neighbors_(where, graph.neighbors(), device),
+        parent_(where, hierarchy.parent(), device),
+        paired_(where, hierarchy.paired(), device),
+        coloring_(where, std::size_t{searches} * graph.vertex_count(), device),
+        gamma_(where, coloring_.size() * colors, device),
+        barred_(where, coloring_.size() * colors, device),
+        wish_(where, coloring_.size(), device),
+        mean_(where, std::size_t{searches} * hierarchy.node_count(), device),
+        state_(where, searches, device) {}
+
+  [[nodiscard]] WhcrProblem problem(std::uint32_t colors, std::uint64_t seed) const {
+    WhcrProblem p;
+    p.vertices = static_cast<std::uint32_t>(offsets_.size() - 1);
+    p.colors = colors;
+    p.searches = static_cast<std::uint32_t>(state_.size());
+    p.nodes = static_cast<std::uint32_t>(parent_.size());
+    p.seed = seed;
+    p.offsets = offsets_.data();
+    p.neighbors = neighbors_.data();
+    p.parent = parent_.data();
+    p.paired = paired_.data();
+    p.coloring = coloring_.data();
+    p.gamma = gamma_.data();
+    p.barred = barred_.data();
+    p.wish = wish_.data();
+    p.mean = mean_.data();
+    p.state = state_.data();
+    return p;
+  }
+
+  void set_coloring(std::uint32_t search, std::span<const Color> colors) {
+    coloring_.upload(colors, search * colors.size());
+  }
+  [[nodiscard]] std::vector<Color> coloring(std::uint32_t search) const {
+    std::vector<Color> colors(offsets_.size() - 1);
+    coloring_.download(std::span<Color>(colors), search * colors.size());
+    return colors;
+  }
+
+ private:
+  Buffer<std::uint32_t> offsets_;
+  Buffer<std::uint32_t> neighbors_;
+  Buffer<std::uint32_t> parent_;
+  Buffer<std::uint8_t> paired_;
+  Buffer<std::uint32_t> coloring_;
+  Buffer<std::int32_t> gamma_;
+  Buffer<std::uint32_t> barred_;
+  Buffer<std::uint64_t> wish_;
+  Buffer<std::int32_t> mean_;
+  Buffer<WhcrState> state_;
+};
+
+/// One search as the host drives it.
+struct Search {
+  std::uint32_t slices = 0;  ///< queued so far
+  std::uint32_t conflicts = ~std::uint32_t{0};
+};
+
+}  // namespace
+
+struct WhcrSolver::State {
+  State(const Graph& g, const WhcrOptions& o, ExecutorKind kind)
+      : graph(g),
+        options(o),
+        hierarchy(g, static_cast<std::uint32_t>(std::max(1, o.config.num_levels))),
+        searches(choose_searches(o, kind)),
+        slice(o.slice != 0                     ? o.slice
+              : o.context.scope == Scope::grid ? 10U
+                                               : 100U),
+        tables(g, hierarchy, memory_of(kind), o.context.device, o.colors,
+               static_cast<std::uint32_t>(searches.size())),
+        context(make_whcr_context(tables.problem(o.colors, o.seed), o.context)) {}
+
+  RuntimeConfig next_config(std::uint32_t index);
+  void start(std::span<const Color> initial);
+  void feed(const WhcrLimits& limits, Clock::time_point end);
+  void count(const KernelTelemetry& t, WhcrProgress& progress);
+  [[nodiscard]] std::uint32_t fewest_conflicts() const;
+  WhcrResult finish(WhcrProgress progress, std::span<const Color> initial);
+
+  const Graph& graph;
+  WhcrOptions options;
+  MatchingHierarchy hierarchy;
+  std::vector<Search> searches;
+  std::uint32_t slice;
+  Tables tables;
+  WhcrContext context;                // after what its steps work on: it must end first
+  std::deque<std::uint32_t> waiting;  ///< searches whose next slice may be queued
+  std::vector<std::uint32_t> conflicts;
+  bool solved = false;
+};
+
+/// The first half of a slice works on the coarse levels, the second on the finest; slices of odd
+/// length take turns with the middle one.
+RuntimeConfig WhcrSolver::State::next_config(std::uint32_t index) {
+  Search& search = searches[index];
+  RuntimeConfig config = options.config;
+  const std::uint32_t coarse = (slice + search.slices % 2) / 2;
+  config.pre_smooth_iterations = static_cast<std::int32_t>(coarse);
+  config.post_smooth_iterations = static_cast<std::int32_t>(slice - coarse);
+  config.iteration = static_cast<std::int32_t>(index);
+  config.set(ConfigFlag::warm_start, search.slices > 0);
+  return config;
+}
+
+void WhcrSolver::State::start(std::span<const Color> initial) {
+  if (verify_coloring(graph, initial, options.colors).out_of_range != 0) {
+    throw UseError("the initial coloring uses a color not below k = " +
+                   std::to_string(options.colors) + ": give colors from 0 to k - 1");
+  }
+  std::fill(searches.begin(), searches.end(), Search{});
+  waiting.clear();
+  solved = false;
+  for (std::uint32_t i = 0; i < searches.size(); ++i) {
+    tables.set_coloring(
+        i, i == 0 ? std::vector<Color>(initial.begin(), initial.end())
+                  : random_coloring(graph.vertex_count(), options.colors, options.seed + i));
+    waiting.push_back(i);
+  }
+  // One search on the whole grid runs its slices in order, so the next can lie ready.
+  const bool ahead = options.context.scope == Scope::grid;
+  if (ahead) waiting.insert(waiting.end(), {0, 0});
+}
+
+void WhcrSolver::State::feed(const WhcrLimits& limits, Clock::time_point end) {
+  while (!waiting.empty()) {
+    const std::uint32_t index = waiting.front();
+    const Search& search = searches[index];
+    const bool enough =
+        solved || std::uint64_t{search.slices} * slice >= limits.iterations || Clock::now() > end;
+    if (enough && search.slices > 0) {  // the first slice counts the conflicts
+      waiting.pop_front();
+      continue;
+    }
+    if (!context.try_queue(next_config(index))) return;
+    ++searches[index].slices;
+    waiting.pop_front();
+  }
+}
+
+void WhcrSolver::State::count(const KernelTelemetry& t, WhcrProgress& progress) {
+  const auto index = static_cast<std::uint32_t>(t.best_replica);
+  const auto iterations = static_cast<std::uint64_t>(t.padding[0]);
+  searches[index].conflicts = static_cast<std::uint32_t>(t.conflicts);
+  progress.iterations += iterations;
+  progress.moves += static_cast<std::uint64_t>(t.moves_applied);
+  if (t.conflicts == 0) solved = true;
+  waiting.push_back(index);
+}
+
+std::uint32_t WhcrSolver::State::fewest_conflicts() const {
+  return std::min_element(searches.begin(), searches.end(),
+                          [](const auto& a, const auto& b) { return a.conflicts < b.conflicts; })
+      ->conflicts;
+}
+
+WhcrResult WhcrSolver::State::finish(WhcrProgress progress, std::span<const Color> initial) {
+  conflicts.clear();
+  for (const Search& search : searches) conflicts.push_back(search.conflicts);
+  const auto best = std::min_element(conflicts.begin(), conflicts.end());
+  WhcrResult result;
+  result.colors = tables.coloring(static_cast<std::uint32_t>(best - conflicts.begin()));
+  result.conflicts_before = verify_coloring(graph, initial, options.colors).conflicts;
+  const Verification check = verify_coloring(graph, result.colors, options.colors);
+  result.conflicts = check.conflicts;
+  if (check.out_of_range != 0 || check.conflicts != *best) {
+    throw Error("the search reports " + std::to_string(*best) +
+                " conflicts, but its coloring has " + check.describe() + ": report this");
+  }
+  progress.conflicts = *best;
+  result.total = progress;
+  result.stats = context.stats();
+  return result;
+}
+
+WhcrSolver::WhcrSolver(const Graph& graph, const WhcrOptions& options) {
+  check_problem(graph, options);
+  check_options(options.context);
+  const auto kind = choose_executor(options.context.executor, options.context.device).kind;
+  state_ = std::make_unique<State>(graph, options, kind);
+}
+
+WhcrSolver::~WhcrSolver() = default;
+
+WhcrResult WhcrSolver::run(std::span<const Color> initial, const WhcrLimits& limits,
+                           const std::function<void(const WhcrProgress&)>& report) {
+  State& s = *state_;
+  s.start(initial);
+  s.context.reset_stats();
+  const auto begin = Clock::now();
+  const auto seconds = [&] { return std::chrono::duration<double>(Clock::now() - begin).count(); };
+  WhcrProgress progress;
+  constexpr double report_interval = 0.1;
+  double next_report = report_interval;
+  for (;;) {
+    s.feed(limits, begin + limits.time);
+    const auto done = s.context.wait(std::chrono::milliseconds(50));
+    if (done) s.count(done->telemetry, progress);
+    if (!done && s.waiting.empty() && s.context.stats().in_flight == 0) break;
+    if (report && seconds() > next_report) {
+      next_report = seconds() + report_interval;
+      progress.seconds = seconds();
+      progress.conflicts = s.fewest_conflicts();
+      report(progress);
+    }
+  }
+  progress.seconds = seconds();
+  return s.finish(progress, initial);
+}
+
+const std::vector<std::uint32_t>& WhcrSolver::conflicts_by_search() const {
+  return state_->conflicts;
+}
+std::string WhcrSolver::description() const {
+  return state_->context.description() + " (" + state_->context.reason() + ")";
+}
+std::uint32_t WhcrSolver::searches() const {
+  return static_cast<std::uint32_t>(state_->searches.size());
+}
+std::uint32_t WhcrSolver::slice() const {
+  return state_->slice;
+}
+
+}  // namespace aatgs::coloring

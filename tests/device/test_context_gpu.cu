@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// The context suite on a GPU, and what only the resident kernel has: parking, and steps that the
+// host cannot stop.
+#include <aatgs/host/make_context.cuh>
+
+#include "../host/context_test_support.hpp"
+
+namespace aatgs::test {
+
+struct Backend {
+  static constexpr std::uint64_t default_configs = 1'000'000;
+
+  static std::vector<Variant> variants() {
+    std::vector<Variant> all;
+    for (const auto executor :
+         {ExecutorKind::resident, ExecutorKind::launch, ExecutorKind::graph}) {
+      for (const Scope scope : {Scope::block, Scope::grid}) {
+        ContextOptions options;
+        options.executor = executor;
+        options.scope = scope;
+        options.queue_deadline = 10s;
+        options.park_after = 5ms;
+        options.step_deadline = 10s;
+        all.push_back({std::string(to_string(executor)) + ", " + std::string(to_string(scope)),
+                       options});
+      }
+    }
+    return all;
+  }
+  template <class Config, class Telemetry, class Step>
+  static GpuExecutionContext<Config, Telemetry> make(const Step& step,
+                                                     const ContextOptions& options) {
+    return make_context<Config, Telemetry>(step, options);
+  }
+  /// Blocks, so that the kernels of two contexts are resident together.
+  static std::uint32_t half_of_the_workers(const ContextOptions&) {
+    int sms = 0;
+    cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, 0);
+    return static_cast<std::uint32_t>(sms) / 2 - 1;
+  }
+};
+
+}  // namespace aatgs::test
+
+#include "../host/context_suite.hpp"
+
+namespace aatgs::test {
+
+template <class Body>
+void for_each_resident_variant(Body body) {
+  for_each_variant([body](const ContextOptions& options) {
+    if (options.executor == ExecutorKind::resident) body(options);
+  });
+}
+
+TEST_CASE("executors: they do not agree on the telemetry of the same configs") {
+  const Watchdog watchdog("executors agree");
+  std::vector<Order> orders;
+  for (std::uint32_t i = 0; i < 200; ++i) {
+    orders.push_back(i % 10 == 3 ? make_order(Op::fail, i) : hash_order(i));
+  }
+  std::vector<Variant> variants = Backend::variants();
+  for (const Scope scope : {Scope::block, Scope::grid}) {
+    ContextOptions options;
+    options.executor = ExecutorKind::cpu;
+    options.scope = scope;
+    options.cpu_threads = 3;
+    variants.push_back({"cpu", options});
+  }
+  std::vector<Completion<Report>> expected;
+  for (const Variant& variant : variants) {
+    CAPTURE(variant.name);
+    StepMemory memory(variant.options);
+    TestContext ctx = make_test_context(memory, variant.options);
+    CHECK(ctx.executor() == variant.options.executor);
+    const auto results = ctx.execute_batch(orders);
+    if (expected.empty()) expected = results;
+    for (std::size_t i = 0; i < orders.size(); ++i) {
+      CHECK(results[i].status == expected[i].status);
+      CHECK(results[i].code == expected[i].code);
+      CHECK(results[i].telemetry.hash == expected[i].telemetry.hash);
+      CHECK(results[i].telemetry.ticket == expected[i].telemetry.ticket);
+      CHECK(is_report_of(orders[i], results[i].telemetry));
+    }
+  }
+}
+
+TEST_CASE("resident: a config that comes while the kernel parks is never run") {
+  for_each_resident_variant([](ContextOptions options) {
+    options.park_after = 1ms;
+    StepMemory memory(options);
+    TestContext ctx = make_test_context(memory, options);
+    Random random(3);
+    for (std::uint64_t i = 0; i < 200; ++i) {
+      CAPTURE(i);
+      std::this_thread::sleep_for(std::chrono::microseconds(500 + random.below(1500)));
+      REQUIRE(ctx.try_queue(hash_order(i)));
+      std::optional<Completion<Report>> done;
+      REQUIRE(eventually([&] { return (done = ctx.poll()).has_value(); }));  // poll alone must do
+      CHECK(is_report_of(hash_order(i), done->telemetry));
+    }
+    for (int i = 0; i < 3; ++i) {
+      const std::uint64_t before = ctx.stats().parks;
+      std::this_thread::sleep_for(100ms);
+      REQUIRE(ctx.queue(hash_order(0)));
+      REQUIRE(ctx.flush(10s));
+      CHECK(ctx.stats().parks > before);
+    }
+    CHECK(ctx.stats().parks <= 203);
+    ctx.reset_stats();
+    CHECK(ctx.stats().parks == 0);
+  });
+}
+
+TEST_CASE("resident: parking forgets a ticket, a failure or the scratch of a running config") {
+  for_each_resident_variant([](ContextOptions options) {
+    options.park_after = 1ms;
+    options.workers = 3;  // so that a worker meets each of its tickets often
+    StepMemory memory(options);
+    TestContext ctx = make_test_context(memory, with_rings(options, 2, 4));
+    for (std::uint32_t i = 0; i < 40; ++i) {
+      CAPTURE(i);
+      const std::vector<Order> orders(1 + i % 7, make_order(i % 4 == 0 ? Op::fail : Op::hash, i));
+      for (const auto& done : ctx.execute_batch(orders)) {
+        CHECK(done.ok() == (i % 4 != 0));
+        CHECK(done.code == (i % 4 == 0 ? i : 0));
+        CHECK(done.telemetry.least_uses > 0);
+      }
+      std::this_thread::sleep_for(i % 2 == 0 ? 5ms : 1ms);
+    }
+    CHECK(ctx.stats().parks > 0);
+    CHECK(adds_up(ctx.stats()));
+  });
+}
+
+TEST_CASE("resident: a kernel that never parks does not end") {
+  for_each_resident_variant([](ContextOptions options) {
+    options.park_after = 0ms;
+    StepMemory memory(options);
+    {
+      TestContext ctx = make_test_context(memory, options);
+      REQUIRE(ctx.queue(hash_order(0)));
+      REQUIRE(ctx.flush(10s));
+      std::this_thread::sleep_for(20ms);
+      REQUIRE(ctx.queue(hash_order(1)));
+      REQUIRE(ctx.flush(10s));
+      CHECK(ctx.stats().parks == 0);
+    }
+    CHECK(memory.get(Word::entered) == memory.get(Word::left));
+  });
+}
+
+TEST_CASE("resident: shutdown hangs on a deaf step, or counts its late telemetry twice") {
+  for_each_resident_variant([](ContextOptions options) {
+    options.step_deadline = 20s;
+    StepMemory memory(options);
+    TestContext ctx = make_test_context(memory, options);
+    REQUIRE(ctx.queue(make_order(Op::hold_fast, 0, 3'000'000'000)));
+    REQUIRE(memory.wait_for_held(1));
+    CHECK_FALSE(ctx.shutdown(StopMode::abort, 100ms));
+    CHECK(adds_up(ctx.stats()));
+    memory.set(Word::gate, 1);
+    std::this_thread::sleep_for(200ms);  // its telemetry may come now
+    poll_all(ctx);
+    const ExecutionStatistics stats = ctx.stats();
+    CHECK(stats.submitted == 1);
+    CHECK(adds_up(stats));
+  });
+}
+
+TEST_CASE("context: automatic takes the CPU although there is a GPU") {
+  const Watchdog watchdog("automatic");
+  ContextOptions options;
+  TestContext ctx = [&] {
+    ContextOptions resident = options;
+    resident.executor = ExecutorKind::resident;
+    StepMemory memory(resident);
+    TestContext made = make_test_context(memory, options);
+    CHECK(made.shutdown(StopMode::drain, 10s));
+    return made;
+  }();
+  CHECK(ctx.executor() == ExecutorKind::resident);
+  CHECK(ctx.reason().find("found ") == 0);
+}
+
+TEST_CASE("options: more blocks than can be resident at once are taken") {
+  for_each_variant([](ContextOptions options) {
+    if (options.executor != ExecutorKind::resident && options.scope == Scope::block) return;
+    options.workers = 1'000'000;
+    StepMemory memory(options);
+    bool named = false;
+    try {
+      make_test_context(memory, options);
+    } catch (const OptionError& error) {
+      named = std::string(error.what()).find("1000000") != std::string::npos;
+    }
+    CHECK(named);
+  });
+}
+
+}  // namespace aatgs::test
