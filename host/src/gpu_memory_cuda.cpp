@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cuda_runtime_api.h>
 
-#include <cstring>
-
 #include <aatgs/host/cuda_check.hpp>
+#include <cstring>
 
 #include "gpu_memory.hpp"
 
@@ -16,7 +15,9 @@ CopyStream::CopyStream(int device) : device_(device) {
   stream_ = stream;
 }
 
-CopyStream::~CopyStream() { cudaStreamDestroy(static_cast<cudaStream_t>(stream_)); }
+CopyStream::~CopyStream() {
+  cudaStreamDestroy(static_cast<cudaStream_t>(stream_));
+}
 
 void* CopyStream::allocate(std::size_t bytes) {
   auto* stream = static_cast<cudaStream_t>(stream_);
@@ -48,6 +49,8 @@ void* allocate_mapped(std::size_t bytes, int device) {
   return data;
 }
 
-void release_mapped(void* data) noexcept { cudaFreeHost(data); }
+void release_mapped(void* data) noexcept {
+  cudaFreeHost(data);
+}
 
 }  // namespace aatgs::gpu

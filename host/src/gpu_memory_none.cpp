@@ -12,12 +12,20 @@ namespace {
 }
 }  // namespace
 
-CopyStream::CopyStream(int device) : device_(device) { refuse(); }
+CopyStream::CopyStream(int device) : device_(device) {
+  refuse();
+}
 CopyStream::~CopyStream() = default;
-void* CopyStream::allocate(std::size_t) { refuse(); }
+void* CopyStream::allocate(std::size_t) {
+  refuse();
+}
 void CopyStream::release(void*) noexcept {}
-void CopyStream::copy(void*, const void*, std::size_t) { refuse(); }
-void* allocate_mapped(std::size_t, int) { refuse(); }
+void CopyStream::copy(void*, const void*, std::size_t) {
+  refuse();
+}
+void* allocate_mapped(std::size_t, int) {
+  refuse();
+}
 void release_mapped(void*) noexcept {}
 
 }  // namespace aatgs::gpu

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <aatgs/host/memory.hpp>
-
+#include <aatgs/runtime/platform.hpp>
 #include <cstring>
 #include <new>
 #include <utility>
-
-#include <aatgs/runtime/platform.hpp>
 
 #include "gpu_memory.hpp"
 
@@ -33,7 +31,9 @@ Memory::Memory(MemoryKind kind, std::size_t bytes, int device)
   }
 }
 
-Memory::~Memory() { release(); }
+Memory::~Memory() {
+  release();
+}
 
 Memory::Memory(Memory&& other) noexcept
     : kind_(other.kind_),

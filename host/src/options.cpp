@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <aatgs/host/errors.hpp>
 #include <aatgs/host/options.hpp>
-
+#include <aatgs/runtime/ring_shape.hpp>
 #include <array>
 #include <utility>
-
-#include <aatgs/host/errors.hpp>
-#include <aatgs/runtime/ring_shape.hpp>
 
 namespace aatgs {
 
@@ -77,12 +75,18 @@ void check_options(const ContextOptions& options) {
   }
 }
 
-std::string_view to_string(ExecutorKind kind) { return name_of(executor_names, kind); }
-std::string_view to_string(Scope scope) { return name_of(scope_names, scope); }
+std::string_view to_string(ExecutorKind kind) {
+  return name_of(executor_names, kind);
+}
+std::string_view to_string(Scope scope) {
+  return name_of(scope_names, scope);
+}
 ExecutorKind parse_executor(std::string_view text) {
   return parse(executor_names, "executor", text);
 }
-Scope parse_scope(std::string_view text) { return parse(scope_names, "scope", text); }
+Scope parse_scope(std::string_view text) {
+  return parse(scope_names, "scope", text);
+}
 
 ExecutorChoice choose_executor(ExecutorKind wanted, int device) {
   if (wanted == ExecutorKind::cpu) return {wanted, "asked for"};

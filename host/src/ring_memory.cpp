@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <aatgs/host/ring_memory.hpp>
-
 #include <vector>
 
 namespace aatgs {
@@ -29,11 +28,11 @@ RingMemory::RingMemory(MemoryKind workers_memory, const ContextOptions& options,
       record_shape_(RingShape::make(options.telemetry_slots, record_granules)),
       policy_(options.telemetry_policy),
       workers_(workers),
-      config_(shared(workers_memory, config_shape_.total_granules() * sizeof(Granule),
-                     options.device)),
+      config_(
+          shared(workers_memory, config_shape_.total_granules() * sizeof(Granule), options.device)),
       taken_(shared(workers_memory, config_shape_.slots * sizeof(std::uint32_t), options.device)),
-      telemetry_(shared(workers_memory, record_shape_.total_granules() * sizeof(Granule),
-                        options.device)),
+      telemetry_(
+          shared(workers_memory, record_shape_.total_granules() * sizeof(Granule), options.device)),
       seen_(shared(workers_memory, record_shape_.slots * sizeof(std::uint32_t), options.device)),
       counters_(shared(workers_memory, workers * sizeof(WorkerCounters), options.device)),
       control_(shared(workers_memory, sizeof(ControlBlock), options.device)),
@@ -55,12 +54,17 @@ ConfigRing RingMemory::config() const {
 }
 
 TelemetryRing RingMemory::telemetry() const {
-  return {as<Granule>(telemetry_), as<std::uint32_t>(seen_), as<SlotGuard>(guards_),
-          as<WorkerCounters>(counters_), record_shape_, policy_};
+  return {as<Granule>(telemetry_), as<std::uint32_t>(seen_),
+          as<SlotGuard>(guards_),  as<WorkerCounters>(counters_),
+          record_shape_,           policy_};
 }
 
-ControlBlock& RingMemory::control() const { return *as<ControlBlock>(control_); }
-ResidentState* RingMemory::state() const { return as<ResidentState>(state_); }
+ControlBlock& RingMemory::control() const {
+  return *as<ControlBlock>(control_);
+}
+ResidentState* RingMemory::state() const {
+  return as<ResidentState>(state_);
+}
 
 WorkerCounters RingMemory::sum_counters() const {
   WorkerCounters sum{};

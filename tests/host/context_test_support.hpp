@@ -198,7 +198,7 @@ struct Report {  // 64 bytes
 static_assert(sizeof(Order) == 256 && sizeof(Report) == 64);
 
 /// Words through which host and steps talk.
-enum class Word : std::uint32_t { gate, held, entered, left, count };
+enum class Word : std::uint32_t { gate, held, aborted, entered, left, count };
 
 inline constexpr std::uint64_t longest_hold_ns = 5'000'000'000;
 
@@ -272,7 +272,10 @@ struct TestStep {
       word(Word::held).fetch_add(1);
       const std::uint64_t begin = step_clock_ns();
       while (word(Word::gate).load() == 0 && step_clock_ns() - begin < order.value) {
-        if (order.op == Op::hold && group.stop_requested()) break;
+        if (order.op == Op::hold && group.stop_requested()) {
+          word(Word::aborted).fetch_add(1);
+          break;
+        }
       }
     }
     group.sync();

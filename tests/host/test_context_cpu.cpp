@@ -7,7 +7,11 @@
 namespace aatgs::test {
 
 struct Backend {
+#if defined(__SANITIZE_THREAD__)
+  static constexpr std::uint64_t default_configs = 4'000;
+#else
   static constexpr std::uint64_t default_configs = 20'000;
+#endif
 
   static std::vector<Variant> variants() {
     std::vector<Variant> all;

@@ -36,7 +36,7 @@ int links(const Graph& graph, const std::vector<std::uint32_t>& node, std::uint3
 }
 
 const std::vector<Graph> graphs = {gnp_graph(80, 0.1, 1), gnp_graph(60, 0.5, 2), queen_graph(7),
-                                   mycielski_graph(4), Graph(5, {}), Graph()};
+                                   mycielski_graph(4),    Graph(5, {}),          Graph()};
 
 }  // namespace
 
@@ -99,8 +99,8 @@ TEST_CASE("strangers are matched, or neighbors both left alone") {
 
 TEST_CASE("a light edge is matched where a heavy one was free") {
   // The pairs A = {0, 1}, B = {2, 3}, C = {4, 5} of level 1 form a triangle in which A, who chooses
-  // first, shares one edge with B and two with C.
-  const std::vector<Edge> edges = {{0, 1}, {2, 3}, {4, 5}, {1, 2}, {0, 4}, {1, 5}, {3, 4}};
+  // first, shares one edge with B, which it finds first, and two with C.
+  const std::vector<Edge> edges = {{0, 1}, {2, 3}, {4, 5}, {0, 2}, {1, 4}, {1, 5}, {3, 4}};
   const MatchingHierarchy hierarchy(Graph(6, edges), 3);
   const auto fine = nodes_of(hierarchy, 1);
   REQUIRE(fine[0] == fine[1]);
@@ -176,5 +176,6 @@ TEST_CASE("additions of two threads get lost") {
     add(0);
   }
   for (std::uint32_t v = 0; v < 16; ++v) CHECK(mean[v] == 2500 * HaarField::one);
-  for (std::uint32_t n = 16; n < hierarchy.node_count(); ++n) CHECK(mean[n] == 2500 * HaarField::one);
+  for (std::uint32_t n = 16; n < hierarchy.node_count(); ++n)
+    CHECK(mean[n] == 2500 * HaarField::one);
 }

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <atomic>
-#include <cstdint>
-#include <thread>
-#include <vector>
-
 #include <aatgs/host/cpu_group.hpp>
 #include <aatgs/integrations/coloring/generators.hpp>
 #include <aatgs/integrations/coloring/graph.hpp>
 #include <aatgs/integrations/coloring/matching_hierarchy.hpp>
 #include <aatgs/integrations/coloring/whcr_step.hpp>
+#include <atomic>
+#include <cstdint>
+#include <thread>
+#include <vector>
 
 namespace aatgs::coloring::test {
 
@@ -28,13 +27,20 @@ struct WhcrBench {
     wish.resize(searches * n);
     mean.resize(std::size_t{searches} * hierarchy.node_count());
     state.resize(searches);
-    step.problem = {graph.vertex_count(), k,
-                    searches,             hierarchy.node_count(),
-                    seed,                 graph.offsets().data(),
-                    graph.neighbors().data(), hierarchy.parent().data(),
-                    hierarchy.paired().data(), coloring.data(),
-                    gamma.data(),         barred.data(),
-                    wish.data(),          mean.data(),
+    step.problem = {graph.vertex_count(),
+                    k,
+                    searches,
+                    hierarchy.node_count(),
+                    seed,
+                    graph.offsets().data(),
+                    graph.neighbors().data(),
+                    hierarchy.parent().data(),
+                    hierarchy.paired().data(),
+                    coloring.data(),
+                    gamma.data(),
+                    barred.data(),
+                    wish.data(),
+                    mean.data(),
                     state.data()};
     config.pre_smooth_iterations = 0;
   }

@@ -4,8 +4,8 @@
 #include <new>
 #include <sstream>
 
+#include "../text_input.hpp"
 #include "replace_file.hpp"
-#include "text_input.hpp"
 
 namespace aatgs::coloring {
 namespace {

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <new>
 
-#include "text_input.hpp"
+#include "../text_input.hpp"
 
 namespace aatgs::coloring {
 namespace {

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <aatgs/host/errors.hpp>
 #include <aatgs/integrations/coloring/matching_hierarchy.hpp>
-
 #include <algorithm>
 #include <numeric>
 #include <string>
-
-#include <aatgs/host/errors.hpp>
 
 namespace aatgs::coloring {
 namespace {
@@ -47,9 +45,8 @@ std::uint32_t partner(const Level& level, const Matching& matching, std::uint32_
   const Link* best = nullptr;
   for (const Link& link : level.of(node)) {
     if (matching.coarse[link.to] != no_node) continue;
-    const bool better =
-        best == nullptr || link.weight > best->weight ||
-        (link.weight == best->weight && level.mass[link.to] < level.mass[best->to]);
+    const bool better = best == nullptr || link.weight > best->weight ||
+                        (link.weight == best->weight && level.mass[link.to] < level.mass[best->to]);
     if (better) best = &link;
   }
   return best == nullptr ? no_node : best->to;

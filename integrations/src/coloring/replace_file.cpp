@@ -9,7 +9,7 @@
 #include <string>
 #include <system_error>
 
-#include "text_input.hpp"
+#include "../text_input.hpp"
 
 namespace aatgs::coloring {
 namespace {

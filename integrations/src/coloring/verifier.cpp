@@ -3,8 +3,8 @@
 #include <aatgs/integrations/coloring/verifier.hpp>
 #include <limits>
 
+#include "../text_input.hpp"
 #include "replace_file.hpp"
-#include "text_input.hpp"
 
 namespace aatgs::coloring {
 namespace {

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/runtime/control_block.hpp>
+#include <aatgs/runtime/resident_state.hpp>
+#include <cstdint>
 #include <cub/block/block_reduce.cuh>
 #include <cuda/functional>
 #include <cuda/std/functional>
-
-#include <cstdint>
-
-#include <aatgs/runtime/control_block.hpp>
-#include <aatgs/runtime/resident_state.hpp>
 
 namespace aatgs::device {
 
@@ -47,7 +45,8 @@ class BlockGroup {
   __device__ void sync() { __syncthreads(); }
   __device__ void sync_block() { __syncthreads(); }
 
-  /// Combines one value of each thread; every thread gets the result. The order is fixed, so
+  /// Combines one value of each thread; every thread gets the result. A `sync` too: earlier writes
+  /// of all threads are visible when it returns, as with `broadcast`. The order is fixed, so
   /// floating-point results repeat. `T` is trivially copyable, at most 16 bytes. `valid`: only the
   /// first so many threads count.
   template <class T, class Op>

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
-
 #include <aatgs/device/block_group.cuh>
 #include <aatgs/device/grid_barrier.cuh>
+#include <cstdint>
 
 namespace aatgs::device {
 

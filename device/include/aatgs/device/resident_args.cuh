@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
-
 #include <aatgs/device/grid_group.cuh>
 #include <aatgs/runtime/config_ring.hpp>
 #include <aatgs/runtime/resident_state.hpp>
 #include <aatgs/runtime/telemetry_ring.hpp>
+#include <cstdint>
 
 namespace aatgs::device {
 

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
-
 #include <aatgs/device/resident_args.cuh>
 #include <aatgs/runtime/step.hpp>
+#include <cstdint>
 
 namespace aatgs::device {
 
 namespace block_scope {
 
 inline constexpr std::int64_t fastest_config_ns = 20;  ///< no host thread queues faster
-inline constexpr std::uint64_t rush = 64;  ///< tickets that poll at once while configs are found waiting
+inline constexpr std::uint64_t rush =
+    64;  ///< tickets that poll at once while configs are found waiting
 
 /// Passes the host's orders on to the workers and parks the kernel. One thread of the last block.
 __device__ inline void serve(const ResidentArgs& args) {
@@ -38,8 +38,8 @@ __device__ inline void serve(const ResidentArgs& args) {
 
 /// Waits until the ticket is one of the next to come. False: leave instead. One warp.
 ///
-/// Only the workers whose tickets come next poll over the bus, since pollers are in each other's way
-/// there; the others watch words in device memory, the more rarely the further off they are.
+/// Only the workers whose tickets come next poll over the bus, since pollers are in each other's
+/// way there; the others watch words in device memory, the more rarely the further off they are.
 __device__ inline bool wait_for_turn(const ResidentArgs& args, std::uint64_t ticket) {
   const ResidentState& state = *args.state;
   for (;;) {

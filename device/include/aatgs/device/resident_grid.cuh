@@ -1,37 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
-
 #include <aatgs/device/resident_args.cuh>
 #include <aatgs/device/staging.cuh>
 #include <aatgs/runtime/step.hpp>
+#include <cstdint>
 
 namespace aatgs::device {
 
 namespace grid_scope {
 
-/// What the two warps of the service block tell each other.
-struct ServiceShared {
-  volatile std::uint64_t fed;   ///< next ticket to stage
-  volatile std::uint32_t stop;  ///< `Command`
-};
-
 /// Watches the host's orders and idleness. One thread.
-__device__ inline void watch(const ResidentArgs& args, ServiceShared& shared) {
+__device__ inline void watch(const ResidentArgs& args) {
+  ResidentState& state = *args.state;
   ParkWatch watch(args);
   watch.announce(Presence::running);
   for (;;) {
     const std::uint32_t command = load_shared(&args.control->command);
     if (command != static_cast<std::uint32_t>(Command::run)) {
-      store_shared(&args.state->order, command);
-      shared.stop = command;
+      store_shared(&state.order, command);
       return;
     }
-    const std::uint64_t done = load_shared(&args.state->steps_done);
-    const std::uint64_t fed = shared.fed;
-    if (watch.should_park(fed, done == fed)) {
-      shared.stop = static_cast<std::uint32_t>(Command::leave);
+    const std::uint64_t done = load_shared(&state.steps_done);
+    const std::uint64_t staged = load_shared(&state.staged);
+    if (watch.should_park(staged, done == staged)) {
+      store_shared(&state.order, static_cast<std::uint32_t>(Command::leave));
       return;
     }
     __nanosleep(500);
@@ -41,36 +34,25 @@ __device__ inline void watch(const ResidentArgs& args, ServiceShared& shared) {
 /// Moves configs from the ring into the staging slots, so that a worker finds the next one in
 /// device memory. One warp. Ends with the leave mark behind the last config.
 template <std::uint32_t Granules>
-__device__ void feed(const ResidentArgs& args, ServiceShared& shared) {
-  std::uint64_t next = shared.fed;
+__device__ void feed(const ResidentArgs& args) {
+  ResidentState& state = *args.state;
+  std::uint64_t next = load_shared(&state.steps_done);
   Backoff backoff;
-  while (shared.stop == static_cast<std::uint32_t>(Command::run)) {
+  while (load_shared(&state.order) == static_cast<std::uint32_t>(Command::run)) {
     const std::uint32_t moved = stage_configs<Granules>(args, next);
-    next += moved;
-    if (threadIdx.x == 0) shared.fed = next;
-    __syncwarp();
     if (moved == 0) {
       backoff.pause();
-    } else {
-      backoff = Backoff();
+      continue;
     }
+    next += moved;
+    if (threadIdx.x == 0) store_shared(&state.staged, next);
+    backoff = Backoff();
   }
   // With all staging slots in use the oldest must be read before the mark can be written.
-  while (next - load_shared(&args.state->steps_done) >= staging_slots &&
-         load_shared(&args.state->order) != static_cast<std::uint32_t>(Command::abort)) {
+  while (next - load_shared(&state.steps_done) >= staging_slots &&
+         load_shared(&state.order) != static_cast<std::uint32_t>(Command::abort)) {
   }
   if (threadIdx.x == 0) stage_leave_mark(args, next);
-}
-
-template <std::uint32_t Granules>
-__device__ void serve(const ResidentArgs& args, ServiceShared& shared) {
-  if (threadIdx.x == 0) {
-    shared.fed = load_shared(&args.state->steps_done);
-    shared.stop = static_cast<std::uint32_t>(Command::run);
-  }
-  __syncthreads();
-  if (threadIdx.x < 32) feed<Granules>(args, shared);
-  if (threadIdx.x == 32) watch(args, shared);
 }
 
 /// Publishes the completion of a step that all blocks have finished. Warp 0 of block 0.
@@ -97,9 +79,9 @@ __device__ void publish(const ResidentArgs& args, ArrivalFlags flags, GridBarrie
 
 }  // namespace grid_scope
 
-/// The persistent kernel of `Scope::grid`: all worker blocks run one config together; the last block
-/// stages the next ones meanwhile. Between two steps stands one barrier: the next config is read
-/// from device memory while it is waited for.
+/// The persistent kernel of `Scope::grid`: all worker blocks run one config together; the last
+/// block stages the next ones meanwhile. Between two steps stands one barrier: the next config is
+/// read from device memory while it is waited for.
 template <class Step, class Config, class Telemetry>
 __global__ void __launch_bounds__(step_block_threads<Step>())
     resident_grid_kernel(const __grid_constant__ ResidentArgs args,
@@ -114,8 +96,8 @@ __global__ void __launch_bounds__(step_block_threads<Step>())
   __shared__ bool leaving;
   ResidentState& state = *args.state;
   if (blockIdx.x == args.workers) {
-    __shared__ grid_scope::ServiceShared service;
-    grid_scope::serve<granules>(args, service);
+    if (threadIdx.x < 32) grid_scope::feed<granules>(args);
+    if (threadIdx.x == 32) grid_scope::watch(args);
     if (leave_launch(args)) clear_staging(args);
     return;
   }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
-
 #include <aatgs/device/resident_args.cuh>
 #include <aatgs/runtime/step.hpp>
+#include <cstdint>
 
 namespace aatgs::device {
 

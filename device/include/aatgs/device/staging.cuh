@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
-
 #include <aatgs/device/resident_args.cuh>
+#include <cstdint>
 
 namespace aatgs::device {
 
@@ -76,9 +75,9 @@ __device__ std::uint32_t stage_configs(const ResidentArgs& args, std::uint64_t n
     if (!WarpLanes::all(here)) break;
     if (threadIdx.x == 0) {
       const std::uint64_t now = timer_ns();
-      store_granule(to + Granules, Granule::make(static_cast<std::uint32_t>(now),
-                                                 static_cast<std::uint32_t>(now >> 32), 0,
-                                                 staging_lap(ticket)));
+      store_granule(to + Granules,
+                    Granule::make(static_cast<std::uint32_t>(now),
+                                  static_cast<std::uint32_t>(now >> 32), 0, staging_lap(ticket)));
       mark_taken(args.config, ticket);
     }
     ++moved;

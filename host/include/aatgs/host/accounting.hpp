@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
-#include <bit>
-#include <cstdint>
-#include <vector>
-
 #include <aatgs/host/host_clock.hpp>
 #include <aatgs/runtime/completion.hpp>
 #include <aatgs/runtime/execution_statistics.hpp>
 #include <aatgs/runtime/latency_histogram.hpp>
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <vector>
 
 namespace aatgs {
 
@@ -38,8 +37,8 @@ class UtilizationSampler {
   std::uint32_t peak_ = 0;
 };
 
-/// Remembers when tickets were queued, in ticks. Room for the given number of tickets at once; an older one
-/// is forgotten and then simply not measured.
+/// Remembers when tickets were queued, in ticks. Room for the given number of tickets at once; an
+/// older one is forgotten and then simply not measured.
 class QueueTimes {
  public:
   explicit QueueTimes(std::uint32_t tickets) : entries_(std::bit_ceil(tickets)) {}

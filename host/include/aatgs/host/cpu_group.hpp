@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/runtime/control_block.hpp>
+#include <aatgs/runtime/platform.hpp>
 #include <algorithm>
 #include <atomic>
 #include <barrier>
@@ -8,9 +10,6 @@
 #include <cstring>
 #include <functional>
 #include <vector>
-
-#include <aatgs/runtime/control_block.hpp>
-#include <aatgs/runtime/platform.hpp>
 
 namespace aatgs {
 
@@ -45,7 +44,9 @@ class CpuGroup {
   AATGS_NO_EXEC_CHECK AATGS_HOST_DEVICE std::uint32_t block_rank() const { return 0; }
   AATGS_NO_EXEC_CHECK AATGS_HOST_DEVICE std::uint32_t block_size() const { return 1; }
   AATGS_NO_EXEC_CHECK AATGS_HOST_DEVICE std::uint32_t block_index() const { return rank_; }
-  AATGS_NO_EXEC_CHECK AATGS_HOST_DEVICE std::uint32_t block_count() const { return shared_.threads; }
+  AATGS_NO_EXEC_CHECK AATGS_HOST_DEVICE std::uint32_t block_count() const {
+    return shared_.threads;
+  }
 
   AATGS_NO_EXEC_CHECK AATGS_HOST_DEVICE void sync() {
     if (shared_.threads > 1) shared_.barrier.arrive_and_wait();

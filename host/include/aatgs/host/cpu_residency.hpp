@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
-#include <chrono>
-#include <memory>
-#include <string>
-#include <thread>
-#include <vector>
-
-#include <cuda/atomic>
-
 #include <aatgs/host/cpu_group.hpp>
 #include <aatgs/host/host_clock.hpp>
 #include <aatgs/host/ring_executor.hpp>
 #include <aatgs/runtime/step.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cuda/atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
 
 namespace aatgs {
 
@@ -45,7 +43,9 @@ class CpuResidency final : public Residency {
   }
   ~CpuResidency() override { stop(Command::abort, std::chrono::nanoseconds::max()); }
 
-  [[nodiscard]] std::uint32_t workers() const override { return scope_ == Scope::grid ? 1 : count_; }
+  [[nodiscard]] std::uint32_t workers() const override {
+    return scope_ == Scope::grid ? 1 : count_;
+  }
   [[nodiscard]] std::string description() const override {
     return "cpu, " + std::string(to_string(scope_)) + " scope, " + std::to_string(count_) +
            (count_ == 1 ? " thread" : " threads");

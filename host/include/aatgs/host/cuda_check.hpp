@@ -3,9 +3,8 @@
 
 #include <cuda_runtime_api.h>
 
-#include <string>
-
 #include <aatgs/host/errors.hpp>
+#include <string>
 
 namespace aatgs::detail {
 
@@ -21,10 +20,10 @@ namespace aatgs::detail {
 
 /// Runs a CUDA call; if it fails, throws `DeviceError` that says what was being done. A macro so
 /// that the sentence is only put together on failure.
-#define AATGS_CUDA(call, doing)                                   \
-  do {                                                            \
-    const cudaError_t aatgs_error = (call);                       \
-    if (aatgs_error != cudaSuccess) {                             \
-      ::aatgs::detail::throw_cuda_error(aatgs_error, doing);      \
-    }                                                             \
+#define AATGS_CUDA(call, doing)                              \
+  do {                                                       \
+    const cudaError_t aatgs_error = (call);                  \
+    if (aatgs_error != cudaSuccess) {                        \
+      ::aatgs::detail::throw_cuda_error(aatgs_error, doing); \
+    }                                                        \
   } while (false)

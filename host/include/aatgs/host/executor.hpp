@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/runtime/completion.hpp>
 #include <chrono>
 #include <cstdint>
 #include <string>
-
-#include <aatgs/runtime/completion.hpp>
 
 namespace aatgs {
 

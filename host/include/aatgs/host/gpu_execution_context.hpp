@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/host/accounting.hpp>
+#include <aatgs/host/errors.hpp>
+#include <aatgs/host/executor.hpp>
+#include <aatgs/host/host_clock.hpp>
+#include <aatgs/host/options.hpp>
 #include <chrono>
 #include <deque>
 #include <memory>
@@ -8,12 +13,6 @@
 #include <span>
 #include <string>
 #include <vector>
-
-#include <aatgs/host/accounting.hpp>
-#include <aatgs/host/errors.hpp>
-#include <aatgs/host/executor.hpp>
-#include <aatgs/host/host_clock.hpp>
-#include <aatgs/host/options.hpp>
 
 namespace aatgs {
 
@@ -66,14 +65,15 @@ class GpuExecutionContext {
   /// deadline passed first.
   [[nodiscard]] bool flush(Deadline deadline);
   /// Whether nothing is queued or running.
-  [[nodiscard]] bool is_gpu_idle() const { return executor_->idle(); }
+  [[nodiscard]] bool is_gpu_idle() const { return stopped_ || executor_->idle(); }
 
   [[nodiscard]] ExecutionStatistics stats() const;
   /// Starts the statistics anew; what is in flight counts as submitted.
   void reset_stats();
 
-  /// Ends the executor. `drain` runs what is queued first, `abort` gives it up as dropped; collected
-  /// completions can still be polled. False: not within the deadline. Later calls do nothing.
+  /// Ends the executor. `drain` runs what is queued first, `abort` gives it up as dropped;
+  /// collected completions can still be polled. False: not within the deadline. Later calls do
+  /// nothing.
   bool shutdown(StopMode mode, Deadline deadline = std::chrono::seconds(10));
 
   /// What it runs on, and why that was chosen.
@@ -82,9 +82,11 @@ class GpuExecutionContext {
   [[nodiscard]] std::string description() const { return executor_->description(); }
 
  private:
-  [[nodiscard]] std::uint64_t lost() const { return executor_->lost() - lost_before_; }
+  enum class Attempt { first, again };  // a config that finds no room counts once
+
+  [[nodiscard]] std::uint64_t lost() const;
   [[nodiscard]] std::uint64_t in_flight() const;
-  QueueStatus submit(const Config& config);
+  QueueStatus submit(const Config& config, Attempt attempt);
   bool collect(Done& done);
   bool collect_aside();
   void count_overflow(QueueStatus status);
@@ -102,8 +104,10 @@ class GpuExecutionContext {
   std::uint64_t quiet_limit_ticks_;  // 0: the executor never parks
   std::uint64_t last_submit_ = 0;    // ticks
   std::uint64_t lost_before_ = 0;
+  mutable std::uint64_t lost_known_ = 0;  // as of the last look: with many workers one is dear
   std::uint64_t parks_before_ = 0;
   bool closed_ = false;
+  bool stopped_ = false;
 };
 
 }  // namespace aatgs

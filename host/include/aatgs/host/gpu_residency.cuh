@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
-#include <chrono>
-#include <string>
-#include <thread>
-
 #include <aatgs/device/resident_block.cuh>
 #include <aatgs/device/resident_grid.cuh>
 #include <aatgs/host/cuda_check.hpp>
 #include <aatgs/host/hang_record.hpp>
 #include <aatgs/host/kernel_shape.cuh>
 #include <aatgs/host/ring_executor.hpp>
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <thread>
 
 namespace aatgs {
 
@@ -32,8 +31,8 @@ class GpuResidency final : public Residency {
         device_(options.device),
         claims_(MemoryKind::device, shape.blocks - 1, options.device),
         cells_(MemoryKind::device, 2 * std::size_t{shape.blocks}, options.device),
-        staging_(MemoryKind::device,
-                 std::size_t{device::staging_slots} * (config_granules + 1), options.device) {
+        staging_(MemoryKind::device, std::size_t{device::staging_slots} * (config_granules + 1),
+                 options.device) {
     claims_.upload(std::vector<std::uint64_t>(claims_.size(), no_ticket));
     args_.config = memory.config();
     args_.telemetry = memory.telemetry();
@@ -92,10 +91,10 @@ class GpuResidency final : public Residency {
  private:
   void launch() {
     void* arguments[] = {&args_, &step_};
-    AATGS_CUDA(cudaLaunchCooperativeKernel(reinterpret_cast<const void*>(kernel_),
-                                           dim3(shape_.blocks), dim3(shape_.threads), arguments,
-                                           shape_.scratch_bytes, stream_),
-               "launching the resident kernel with " + std::to_string(shape_.blocks) + " blocks");
+    AATGS_CUDA(
+        cudaLaunchCooperativeKernel(reinterpret_cast<const void*>(kernel_), dim3(shape_.blocks),
+                                    dim3(shape_.threads), arguments, shape_.scratch_bytes, stream_),
+        "launching the resident kernel with " + std::to_string(shape_.blocks) + " blocks");
   }
 
   Kernel kernel_;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <string>
-
 #include <aatgs/runtime/control_block.hpp>
+#include <string>
 
 namespace aatgs {
 

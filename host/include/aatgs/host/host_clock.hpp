@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/runtime/platform.hpp>
 #include <chrono>
 #include <cstdint>
-
-#include <aatgs/runtime/platform.hpp>
 
 namespace aatgs {
 
@@ -24,8 +23,8 @@ class TickClock {
 
   static std::uint64_t now() { return __rdtsc(); }
 
-  /// Nanoseconds per tick, from all the time since this clock was made; waits until that is at least
-  /// 100 us.
+  /// Nanoseconds per tick, from all the time since this clock was made; waits until that is at
+  /// least 100 us.
   [[nodiscard]] double ns_per_tick() const {
     std::uint64_t ns = 0;
     while ((ns = host_now_ns() - first_ns_) < 100'000) cpu_relax();

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
-#include <string>
-
 #include <aatgs/host/cuda_check.hpp>
 #include <aatgs/host/errors.hpp>
+#include <cstdint>
+#include <string>
 
 namespace aatgs {
 
@@ -17,9 +16,9 @@ struct KernelShape {
 };
 
 /// Sizes a cooperative kernel from occupancy. `wanted` blocks run steps (0: all that fit, or one on
-/// each SM); `extra` more serve them. Loads the kernel on the way: lazy loading while another kernel is
-/// resident would wait for that one to leave. Throws `OptionError` if not all can be on the GPU at
-/// once, `DeviceError` if CUDA refuses.
+/// each SM); `extra` more serve them. Loads the kernel on the way: lazy loading while another
+/// kernel is resident would wait for that one to leave. Throws `OptionError` if not all can be on
+/// the GPU at once, `DeviceError` if CUDA refuses.
 template <class Kernel>
 KernelShape size_kernel(Kernel kernel, int device, unsigned threads, std::size_t scratch_bytes,
                         std::uint32_t wanted, bool one_per_sm, std::uint32_t extra) {
@@ -32,8 +31,9 @@ KernelShape size_kernel(Kernel kernel, int device, unsigned threads, std::size_t
              "asking for cooperative launch" + about);
   AATGS_CUDA(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device),
              "asking for the number of SMs" + about);
-  AATGS_CUDA(cudaDeviceGetAttribute(&scratch_limit, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
-             "asking for the shared memory" + about);
+  AATGS_CUDA(
+      cudaDeviceGetAttribute(&scratch_limit, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
+      "asking for the shared memory" + about);
   if (cooperative == 0) {
     throw OptionError("device " + std::to_string(device) +
                       " has no cooperative launch, which every grid needs: use another device");
@@ -51,20 +51,20 @@ KernelShape size_kernel(Kernel kernel, int device, unsigned threads, std::size_t
                                   static_cast<int>(scratch_bytes)),
              "asking for " + std::to_string(scratch_bytes) + " bytes of shared memory");
   int per_sm = 0;
-  AATGS_CUDA(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&per_sm, kernel,
-                                                           static_cast<int>(threads), scratch_bytes),
+  AATGS_CUDA(cudaOccupancyMaxActiveBlocksPerMultiprocessor(
+                 &per_sm, kernel, static_cast<int>(threads), scratch_bytes),
              "computing the occupancy of the step");
   const auto resident = static_cast<std::uint32_t>(per_sm * sms);
   std::uint32_t workers = wanted;
   if (wanted == 0) {
     const std::uint32_t fit = resident > extra ? resident - extra : 0;
-    workers = one_per_sm && fit > static_cast<std::uint32_t>(sms) ? static_cast<std::uint32_t>(sms)
-                                                                  : fit;
+    workers =
+        one_per_sm && fit > static_cast<std::uint32_t>(sms) ? static_cast<std::uint32_t>(sms) : fit;
   }
   if (workers == 0 || workers + extra > resident) {
     throw OptionError("the step needs " + std::to_string(workers) + " + " + std::to_string(extra) +
-                      " blocks of " + std::to_string(threads) + " threads on the GPU at once, but " +
-                      std::to_string(resident) +
+                      " blocks of " + std::to_string(threads) +
+                      " threads on the GPU at once, but " + std::to_string(resident) +
                       " fit: ask for fewer workers, fewer threads or less scratch");
   }
   return {workers + extra, threads, scratch_bytes};

@@ -27,8 +27,8 @@ std::unique_ptr<Executor<Config, Telemetry>> make_resident_executor(const Step& 
   const std::uint32_t workers = shape.blocks - 1;
   auto memory = std::make_unique<RingMemory>(MemoryKind::device, options, config_granules,
                                              MessageBuffer<Record>::granules, workers);
-  auto residency = std::make_unique<GpuResidency<Step>>(kernel, shape, *memory, step, options,
-                                                        config_granules);
+  auto residency =
+      std::make_unique<GpuResidency<Step>>(kernel, shape, *memory, step, options, config_granules);
   return std::make_unique<RingExecutor<Config, Telemetry>>(std::move(memory), std::move(residency),
                                                            options);
 }
@@ -39,7 +39,7 @@ template <class Config, class Telemetry, class Step>
 GpuExecutionContext<Config, Telemetry> make_context(const Step& step,
                                                     const ContextOptions& options = {}) {
   require_message<Config>();
-  require_message<CompletionRecord<Telemetry>>();
+  require_message<Telemetry>();
   require_step<Step>();
   check_options(options);
   ExecutorChoice choice = choose_executor(options.executor, options.device);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <memory>
-
 #include <aatgs/host/cpu_residency.hpp>
 #include <aatgs/host/gpu_execution_context.hpp>
+#include <memory>
 
 namespace aatgs {
 
@@ -24,15 +23,15 @@ template <class Config, class Telemetry, class Step>
 std::unique_ptr<Executor<Config, Telemetry>> make_cpu_executor(const Step& step,
                                                                const ContextOptions& options) {
   require_message<Config>();
-  require_message<CompletionRecord<Telemetry>>();
+  require_message<Telemetry>();
   require_step<Step>();
   static_assert(!is_device_only<Step>(),
                 "AATGS: this step is device-only (it says device_only = true), so the cpu executor "
                 "cannot run it; ask for a GPU executor");
   constexpr auto kind = MemoryKind::host;
-  auto memory = std::make_unique<RingMemory>(
-      kind, options, MessageBuffer<Config>::granules,
-      MessageBuffer<CompletionRecord<Telemetry>>::granules, cpu_thread_count(options));
+  auto memory = std::make_unique<RingMemory>(kind, options, MessageBuffer<Config>::granules,
+                                             MessageBuffer<CompletionRecord<Telemetry>>::granules,
+                                             cpu_thread_count(options));
   auto residency = std::make_unique<CpuResidency<Step, Config, Telemetry>>(*memory, step, options);
   auto no_parking = options;
   no_parking.park_after = {};
@@ -40,8 +39,8 @@ std::unique_ptr<Executor<Config, Telemetry>> make_cpu_executor(const Step& step,
                                                            no_parking);
 }
 
-/// A context on CPU threads, for code without nvcc. `options.executor` must be `cpu` or `automatic`.
-/// Throws `OptionError`.
+/// A context on CPU threads, for code without nvcc. `options.executor` must be `cpu` or
+/// `automatic`. Throws `OptionError`.
 template <class Config, class Telemetry, class Step>
 GpuExecutionContext<Config, Telemetry> make_cpu_context(const Step& step,
                                                         const ContextOptions& options = {}) {

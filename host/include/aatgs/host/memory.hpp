@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/host/errors.hpp>
+#include <aatgs/host/options.hpp>
 #include <cstddef>
 #include <memory>
 #include <span>
 #include <type_traits>
 #include <vector>
-
-#include <aatgs/host/errors.hpp>
-#include <aatgs/host/options.hpp>
 
 namespace aatgs {
 
@@ -24,8 +23,8 @@ constexpr MemoryKind memory_of(ExecutorKind kind) {
   return kind == ExecutorKind::cpu ? MemoryKind::host : MemoryKind::device;
 }
 
-/// Owns one zeroed allocation. Its copies and its release use a stream of its own and never wait for
-/// a resident kernel (`cudaFree` would). Not thread-safe.
+/// Owns one zeroed allocation. Its copies and its release use a stream of its own and never wait
+/// for a resident kernel (`cudaFree` would). Not thread-safe.
 class Memory {
  public:
   /// Throws `DeviceError` if there is not enough.
@@ -55,8 +54,8 @@ class Memory {
   std::unique_ptr<Stream> stream_;  // for device memory
 };
 
-/// `count` values of `T` where an executor's steps can reach them. A step holds `data()`; the buffer
-/// must outlive the context. Starts as all zero bytes.
+/// `count` values of `T` where an executor's steps can reach them. A step holds `data()`; the
+/// buffer must outlive the context. Starts as all zero bytes.
 template <class T>
 class Buffer {
  public:

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/runtime/telemetry_ring.hpp>
 #include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include <aatgs/runtime/telemetry_ring.hpp>
 
 namespace aatgs {
 
@@ -45,8 +44,9 @@ struct ContextOptions {
   std::chrono::nanoseconds queue_deadline = std::chrono::seconds(1);
   /// Longest time that a block may wait for the others inside a step.
   std::chrono::nanoseconds step_deadline = std::chrono::seconds(10);
-  /// Idle time after which the resident kernel leaves the GPU until the next config; 0: never. While
-  /// it is resident, `cudaFree` and `cudaDeviceSynchronize` elsewhere in the process wait for it.
+  /// Idle time after which the resident kernel leaves the GPU until the next config; 0: never.
+  /// While it is resident, `cudaFree` and `cudaDeviceSynchronize` elsewhere in the process wait for
+  /// it.
   std::chrono::nanoseconds park_after = std::chrono::milliseconds(5);
 
   int device = 0;                 ///< CUDA ordinal

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <memory>
-#include <utility>
-
 #include <aatgs/host/executor.hpp>
 #include <aatgs/host/ring_memory.hpp>
 #include <aatgs/runtime/completion_reader.hpp>
 #include <aatgs/runtime/config_ring.hpp>
+#include <memory>
+#include <utility>
 
 namespace aatgs {
 

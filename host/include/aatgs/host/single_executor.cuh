@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <deque>
-#include <string>
-
 #include <aatgs/device/single_launch.cuh>
 #include <aatgs/host/cuda_check.hpp>
 #include <aatgs/host/executor.hpp>
 #include <aatgs/host/kernel_shape.cuh>
 #include <aatgs/host/memory.hpp>
 #include <aatgs/runtime/message.hpp>
+#include <deque>
+#include <string>
 
 namespace aatgs {
 
@@ -115,9 +114,9 @@ class SingleExecutor final : public Executor<Config, Telemetry> {
 
   void enqueue() {
     Pinned& io = *pinned_.data();
-    AATGS_CUDA(cudaMemcpyAsync(input_.data(), &io.input, sizeof(Input), cudaMemcpyHostToDevice,
-                               stream_),
-               "copying the config to the GPU");
+    AATGS_CUDA(
+        cudaMemcpyAsync(input_.data(), &io.input, sizeof(Input), cudaMemcpyHostToDevice, stream_),
+        "copying the config to the GPU");
     const Config* config = &input_.data()->config;
     const std::uint64_t* ticket = &input_.data()->ticket;
     Record* record = record_.data();

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
-#include <cstdint>
-
 #include <aatgs/runtime/host_message.hpp>
 #include <aatgs/runtime/telemetry_ring.hpp>
+#include <algorithm>
+#include <cstdint>
 
 namespace aatgs {
 

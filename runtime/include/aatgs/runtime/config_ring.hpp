@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
-
 #include <aatgs/runtime/control_block.hpp>
 #include <aatgs/runtime/host_message.hpp>
 #include <aatgs/runtime/ring_shape.hpp>
+#include <cstdint>
 
 namespace aatgs {
 
@@ -58,7 +57,8 @@ class ConfigProducer {
   /// Ticket that the next push gets.
   [[nodiscard]] std::uint64_t next() const { return next_; }
 
-  /// Whether a push would find a free slot. Looks at the shared marks only when the ring looks full.
+  /// Whether a push would find a free slot. Looks at the shared marks only when the ring looks
+  /// full.
   [[nodiscard]] bool has_room() {
     if (next_ < free_until_) return true;
     find_free_slots();

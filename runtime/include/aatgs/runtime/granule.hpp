@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
-
 #include <aatgs/runtime/platform.hpp>
+#include <cstdint>
 
 #if !defined(__x86_64__)
 #error "AATGS: 16-byte atomic loads and stores are written for x86-64 hosts only so far"
@@ -77,8 +76,8 @@ AATGS_HOST_DEVICE inline void store_granule(Granule* where, Granule value) {
       "l"(value.low), "l"(value.high)
       : "memory");
 #else
-  store_granule_vector(where, _mm_set_epi64x(static_cast<long long>(value.high),
-                                             static_cast<long long>(value.low)));
+  store_granule_vector(
+      where, _mm_set_epi64x(static_cast<long long>(value.high), static_cast<long long>(value.low)));
 #endif
 }
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/runtime/message.hpp>
 #include <cstdint>
 #include <cstring>
-
-#include <aatgs/runtime/message.hpp>
 
 namespace aatgs {
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/runtime/platform.hpp>
 #include <concepts>
 #include <cstdint>
-
-#include <aatgs/runtime/platform.hpp>
 
 namespace aatgs {
 

@@ -8,8 +8,8 @@
 
 namespace aatgs {
 
-/// Percentiles of many durations in fixed memory: 32 buckets per octave (as HdrHistogram does), so a
-/// percentile is at most 3.2 % too high. Not thread-safe.
+/// Percentiles of many durations in fixed memory: 32 buckets per octave (as HdrHistogram does), so
+/// a percentile is at most 3.2 % too high. Not thread-safe.
 class LatencyHistogram {
  public:
   void record(std::uint64_t value) {

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
-#include <type_traits>
-
 #include <aatgs/runtime/granule.hpp>
 #include <aatgs/runtime/lanes.hpp>
+#include <cstdint>
+#include <type_traits>
 
 namespace aatgs {
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
-
 #include <aatgs/runtime/platform.hpp>
+#include <cstdint>
 
 namespace aatgs {
 
@@ -22,7 +21,8 @@ struct ResidentState {
   /// The grid barrier: arrivals in the high half, flags of `ArrivalFlag` counted in the low half.
   /// Two words used in turn, so that the flags of one barrier cannot be read as the previous one's.
   alignas(line_bytes) std::uint64_t barrier[2][line_bytes / sizeof(std::uint64_t)];
-  alignas(line_bytes) std::uint64_t steps_done;  ///< grid scope: ticket that runs next
+  alignas(line_bytes) std::uint64_t steps_done;    ///< grid scope: ticket that runs next
+  alignas(line_bytes) std::uint64_t staged;        ///< grid scope: ticket that is staged next
   alignas(line_bytes) std::uint32_t fail_code[2];  ///< grid scope: by parity of the step
   alignas(line_bytes) std::uint32_t exited;        ///< blocks that have left this launch
   std::uint32_t gave_up;  ///< a wait has passed its deadline and left the hang record
@@ -30,7 +30,7 @@ struct ResidentState {
   /// Before the first launch.
   static constexpr ResidentState starting_at(std::uint64_t first_ticket) {
     ResidentState state{};
-    state.next_claim = state.taken = state.steps_done = first_ticket;
+    state.next_claim = state.taken = state.steps_done = state.staged = first_ticket;
     return state;
   }
 };

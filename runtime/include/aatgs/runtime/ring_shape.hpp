@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/runtime/granule.hpp>
 #include <bit>
 #include <cstdint>
-
-#include <aatgs/runtime/granule.hpp>
 
 namespace aatgs {
 

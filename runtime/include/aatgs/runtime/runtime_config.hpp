@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/runtime/platform.hpp>
 #include <cstdint>
 #include <type_traits>
-
-#include <aatgs/runtime/platform.hpp>
 
 namespace aatgs {
 
@@ -31,12 +30,12 @@ struct RuntimeConfig {
   float hotspot_multiplier = 0;  ///< factor on the priority of hotspots, >= 1
 
   // Dendritic reservoir
-  float tau_decay[8] = {};          ///< decay of each branch per step, 0 to 1
-  float branch_weights[8] = {};     ///< weight of each branch, sum 1
-  float reservoir_leak_rate = 0;    ///< leak per step, 0 to 1
-  float spectral_radius = 0;        ///< of the recurrent weights, below 1 is stable
-  float input_scaling = 0;          ///< factor on inputs
-  float reservoir_sparsity = 0;     ///< share of non-zero recurrent weights, 0 to 1
+  float tau_decay[8] = {};        ///< decay of each branch per step, 0 to 1
+  float branch_weights[8] = {};   ///< weight of each branch, sum 1
+  float reservoir_leak_rate = 0;  ///< leak per step, 0 to 1
+  float spectral_radius = 0;      ///< of the recurrent weights, below 1 is stable
+  float input_scaling = 0;        ///< factor on inputs
+  float reservoir_sparsity = 0;   ///< share of non-zero recurrent weights, 0 to 1
 
   // Multigrid
   std::int32_t num_levels = 0;              ///< levels of the hierarchy, the finest included

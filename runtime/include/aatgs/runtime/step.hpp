@@ -10,9 +10,9 @@ namespace aatgs {
 template <class Step>
 constexpr unsigned step_block_threads() {
   if constexpr (requires { Step::block_threads; }) {
-    static_assert(Step::block_threads >= 32 && Step::block_threads <= 1024 &&
-                      Step::block_threads % 32 == 0,
-                  "AATGS: block_threads must be a multiple of 32 from 32 to 1024");
+    static_assert(
+        Step::block_threads >= 32 && Step::block_threads <= 1024 && Step::block_threads % 32 == 0,
+        "AATGS: block_threads must be a multiple of 32 from 32 to 1024");
     return Step::block_threads;
   } else {
     return 256;

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cuda/atomic>
-
-#include <cstdint>
-
 #include <aatgs/runtime/completion.hpp>
 #include <aatgs/runtime/control_block.hpp>
 #include <aatgs/runtime/message.hpp>
 #include <aatgs/runtime/ring_shape.hpp>
+#include <cstdint>
+#include <cuda/atomic>
 
 namespace aatgs {
 

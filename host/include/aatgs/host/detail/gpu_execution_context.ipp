@@ -24,20 +24,26 @@ GpuExecutionContext<C, T>::~GpuExecutionContext() {
 }
 
 template <class C, class T>
+std::uint64_t GpuExecutionContext<C, T>::lost() const {
+  if (!closed_) lost_known_ = executor_->lost() - lost_before_;
+  return lost_known_;
+}
+
+template <class C, class T>
 std::uint64_t GpuExecutionContext<C, T>::in_flight() const {
   const Accounting& a = accounting_;
   return a.submitted - a.completed - a.failed - a.given_up - lost();
 }
 
 template <class C, class T>
-QueueStatus GpuExecutionContext<C, T>::submit(const C& config) {
+QueueStatus GpuExecutionContext<C, T>::submit(const C& config, Attempt attempt) {
   Accounting& a = accounting_;
   if (closed_) return QueueStatus::closed;
-  const bool found_idle = a.submitted == a.completed + a.failed + a.given_up;
+  const bool found_idle = a.submitted == a.completed + a.failed + a.given_up + lost_known_;
   const std::uint64_t begin = synchronous_ ? TickClock::now() : 0;
   const QueueStatus status = executor_->try_submit(config);
   if (status != QueueStatus::queued) {
-    count_overflow(status);
+    if (attempt == Attempt::first) count_overflow(status);
     return status;
   }
   // After the push, which the scheduler may have interrupted: see `Executor::wake`.
@@ -64,7 +70,7 @@ void GpuExecutionContext<C, T>::count_overflow(QueueStatus status) {
 template <class C, class T>
 QueueResult GpuExecutionContext<C, T>::try_queue(const C& config) {
   const std::uint64_t ticket = next_ticket_;
-  return {submit(config), ticket};
+  return {submit(config, Attempt::first), ticket};
 }
 
 template <class C, class T>
@@ -78,15 +84,14 @@ QueueResult GpuExecutionContext<C, T>::queue(const C& config, Deadline deadline)
   QueueResult result = try_queue(config);
   detail::Waiter waiter(deadline);
   while (!result && result.status != QueueStatus::closed && waiter.again(*executor_)) {
-    --accounting_.config_overflows;  // one attempt, however often it is repeated
-    result = try_queue(config);
+    result.status = submit(config, Attempt::again);
   }
   return result;
 }
 
 template <class C, class T>
 bool GpuExecutionContext<C, T>::collect(Done& done) {
-  if (!executor_->try_collect(done)) return false;
+  if (closed_ || !executor_->try_collect(done)) return false;
   accounting_.count(done);
   return true;
 }
@@ -121,10 +126,10 @@ auto GpuExecutionContext<C, T>::wait(Deadline deadline) -> std::optional<Done> {
 
 template <class C, class T>
 auto GpuExecutionContext<C, T>::execute(const C& config) -> std::optional<Done> {
-  QueueResult result = try_queue(config);
+  QueueStatus status = submit(config, Attempt::first);
   detail::Waiter waiter(options_.queue_deadline);
-  while (!result) {
-    if (result.status == QueueStatus::closed) {
+  while (status != QueueStatus::queued) {
+    if (status == QueueStatus::closed) {
       throw UseError("execute on a context that has been shut down: make a new context");
     }
     if (!collect_aside() && !waiter.again(*executor_)) {
@@ -133,7 +138,7 @@ auto GpuExecutionContext<C, T>::execute(const C& config) -> std::optional<Done> 
                          std::to_string(in_flight()) +
                          " in flight: raise queue_deadline or shorten the step");
     }
-    result = try_queue(config);
+    status = submit(config, Attempt::again);
   }
   return poll();
 }
@@ -150,12 +155,15 @@ auto GpuExecutionContext<C, T>::execute_batch(std::span<const C> configs) -> std
     results[i].status = CompletionStatus::lost;  // until it is collected
   }
   std::size_t queued = 0;
+  Attempt attempt = Attempt::first;
   detail::Waiter waiter(Deadline::max());
   while (queued < configs.size() || in_flight() > 0) {
     bool moved = false;
-    while (queued < configs.size() && submit(configs[queued]) == QueueStatus::queued) {
-      ++queued;
-      moved = true;
+    for (; queued < configs.size(); ++queued, attempt = Attempt::first, moved = true) {
+      if (submit(configs[queued], attempt) != QueueStatus::queued) {
+        attempt = Attempt::again;
+        break;
+      }
     }
     Done done;
     while (collect(done)) {
@@ -175,7 +183,7 @@ auto GpuExecutionContext<C, T>::execute_batch(std::span<const C> configs) -> std
 template <class C, class T>
 bool GpuExecutionContext<C, T>::flush(Deadline deadline) {
   detail::Waiter waiter(deadline);
-  while (in_flight() > 0 || !executor_->idle()) {
+  while (!closed_ && (in_flight() > 0 || !executor_->idle())) {
     if (!collect_aside() && !waiter.again(*executor_)) return false;
   }
   return true;
@@ -213,7 +221,8 @@ ExecutionStatistics GpuExecutionContext<C, T>::stats() const {
 template <class C, class T>
 void GpuExecutionContext<C, T>::reset_stats() {
   const std::uint64_t open = in_flight();
-  lost_before_ = executor_->lost();
+  lost_before_ += lost();
+  lost_known_ = 0;
   parks_before_ = executor_->parks();
   Accounting& a = accounting_;
   a.submitted = open;
@@ -229,14 +238,14 @@ bool GpuExecutionContext<C, T>::shutdown(StopMode mode, Deadline deadline) {
   if (closed_) return true;
   const auto begin = std::chrono::steady_clock::now();
   const bool drained = mode == StopMode::abort || flush(deadline);
-  closed_ = true;
   const auto left = std::max<Deadline>(
       deadline - (std::chrono::steady_clock::now() - begin), std::chrono::milliseconds(100));
-  const bool stopped = executor_->stop(drained ? mode : StopMode::abort, left);
+  stopped_ = executor_->stop(drained ? mode : StopMode::abort, left);
   while (collect_aside()) {
   }
   accounting_.given_up += in_flight();
-  return drained && stopped;
+  closed_ = true;  // from here on a late telemetry no longer counts
+  return drained && stopped_;
 }
 
 }  // namespace aatgs

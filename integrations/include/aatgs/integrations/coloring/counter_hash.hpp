@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
-
 #include <aatgs/runtime/platform.hpp>
+#include <cstdint>
 
 namespace aatgs::coloring {
 

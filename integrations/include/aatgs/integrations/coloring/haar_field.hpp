@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cuda/atomic>
-
-#include <cstdint>
-
 #include <aatgs/runtime/platform.hpp>
+#include <cstdint>
+#include <cuda/atomic>
 
 namespace aatgs::coloring {
 
@@ -20,15 +18,15 @@ AATGS_HOST_DEVICE inline void atomic_add(std::int32_t& cell, std::int32_t amount
 /// its value up. Means are kept, a detail is value minus mean; both are exact fixed-point numbers.
 /// A view: it owns nothing.
 struct HaarField {
-  static constexpr std::int32_t fraction_bits = 12;  ///< one vertex halved max_hierarchy_levels - 1
+  static constexpr std::int32_t fraction_bits = 12;  ///< halvings that stay exact
   static constexpr std::int32_t one = 1 << fraction_bits;
 
   const std::uint32_t* parent = nullptr;  ///< [nodes], see MatchingHierarchy
   const std::uint8_t* paired = nullptr;   ///< [nodes]
   std::int32_t* mean = nullptr;           ///< [nodes], unit 1 / one
 
-  /// The vertex' quantity grows by `amount` (or shrinks): its means follow on all levels. Safe beside
-  /// other calls.
+  /// The vertex' quantity grows by `amount` (or shrinks): its means follow on all levels. Safe
+  /// beside other calls.
   AATGS_HOST_DEVICE void add(std::uint32_t vertex, std::int32_t amount) const {
     std::int32_t change = amount * one;
     for (std::uint32_t node = vertex;; node = parent[node]) {

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/integrations/coloring/graph.hpp>
 #include <cstdint>
 #include <span>
 #include <vector>
-
-#include <aatgs/integrations/coloring/graph.hpp>
 
 namespace aatgs::coloring {
 

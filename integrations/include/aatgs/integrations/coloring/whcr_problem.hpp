@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
 #include <aatgs/integrations/coloring/haar_field.hpp>
 #include <aatgs/runtime/platform.hpp>
+#include <cstddef>
+#include <cstdint>
 
 namespace aatgs::coloring {
 

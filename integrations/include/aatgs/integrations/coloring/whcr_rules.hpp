@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
-
 #include <aatgs/integrations/coloring/counter_hash.hpp>
 #include <aatgs/runtime/platform.hpp>
 #include <aatgs/runtime/runtime_config.hpp>
+#include <cstdint>
 
 namespace aatgs::coloring {
 
@@ -46,8 +45,8 @@ struct WhcrRules {
                    whole(static_cast<float>(config.post_smooth_iterations), 1 << 30)),
         levels(whole(static_cast<float>(config.num_levels), 64)),
         belief_weight(relative(config.belief_weight, config.stress_weight)),
-        hotspot_weight(relative(config.belief_weight * config.hotspot_multiplier,
-                                config.stress_weight)),
+        hotspot_weight(
+            relative(config.belief_weight * config.hotspot_multiplier, config.stress_weight)),
         free_chance(whole(config.exploration_rate * (1 << 24), 1 << 24)),
         persistence(config.persistence_weight) {}
 

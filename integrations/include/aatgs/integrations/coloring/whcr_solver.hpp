@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/host/gpu_execution_context.hpp>
+#include <aatgs/integrations/coloring/graph.hpp>
+#include <aatgs/runtime/kernel_telemetry.hpp>
+#include <aatgs/runtime/runtime_config.hpp>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -9,21 +13,16 @@
 #include <string>
 #include <vector>
 
-#include <aatgs/host/gpu_execution_context.hpp>
-#include <aatgs/integrations/coloring/graph.hpp>
-#include <aatgs/runtime/kernel_telemetry.hpp>
-#include <aatgs/runtime/runtime_config.hpp>
-
 namespace aatgs::coloring {
 
 /// How WHCR searches.
 struct WhcrOptions {
-  ContextOptions context;     ///< executor, scope, ring sizes
-  std::uint32_t colors = 1;   ///< k
-  std::uint64_t seed = 1;     ///< same seed, same searches
-  std::uint32_t searches = 0; ///< block scope: independent searches; 0: two for each SM or
+  ContextOptions context;      ///< executor, scope, ring sizes
+  std::uint32_t colors = 1;    ///< k
+  std::uint64_t seed = 1;      ///< same seed, same searches
+  std::uint32_t searches = 0;  ///< block scope: independent searches; 0: two for each SM or
                                ///< one for each CPU thread
-  std::uint32_t slice = 0;    ///< iterations of one config; 0: chosen by scope
+  std::uint32_t slice = 0;     ///< iterations of one config; 0: chosen by scope
   /// Weights and rates of the searches; control fields are the solver's own.
   RuntimeConfig config = RuntimeConfig::production();
 };

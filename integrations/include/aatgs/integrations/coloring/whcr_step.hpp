@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
 #include <aatgs/integrations/coloring/counter_hash.hpp>
 #include <aatgs/integrations/coloring/haar_field.hpp>
 #include <aatgs/integrations/coloring/whcr_problem.hpp>
@@ -11,6 +8,8 @@
 #include <aatgs/runtime/kernel_telemetry.hpp>
 #include <aatgs/runtime/platform.hpp>
 #include <aatgs/runtime/runtime_config.hpp>
+#include <cstddef>
+#include <cstdint>
 
 namespace aatgs::coloring {
 
@@ -34,7 +33,8 @@ namespace aatgs::coloring {
 ///                           slices of one search must not be queued at the same time.
 ///   flags                   `warm_start`: go on with the tables. Without it, build them first from
 ///                           the coloring, which is needed once.
-///   pre_smooth_iterations   first iterations of the slice: details of the coarse levels count, more
+///   pre_smooth_iterations   first iterations of the slice: details of the coarse levels count,
+///   more
 ///                           in a hotspot (a coarsest node above its partner)
 ///   post_smooth_iterations  iterations after those: details of the finest level count. The slice
 ///                           ends early at 0 conflicts, which leaves the legal coloring in place.
@@ -43,8 +43,8 @@ namespace aatgs::coloring {
 ///   persistence_weight      iterations a color left is barred, per end of a conflict
 ///   exploration_rate        chance of a best-among-neighbors wish that relieves no stress
 /// What telemetry means: conflicts, colors_used (k), moves_applied, tunneling_events (moves that
-/// added conflicts), best_replica (the search), free_energy (fewest conflicts so far in this search),
-/// padding[0] (iterations done in this slice).
+/// added conflicts), best_replica (the search), free_energy (fewest conflicts so far in this
+/// search), padding[0] (iterations done in this slice).
 struct WhcrStep {
   static constexpr unsigned block_threads = 256;
 

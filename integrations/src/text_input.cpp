@@ -6,7 +6,7 @@
 #include <charconv>
 #include <system_error>
 
-namespace aatgs::coloring {
+namespace aatgs {
 
 std::string printable(std::string_view text) {
   constexpr std::size_t most = 200;
@@ -66,4 +66,4 @@ std::vector<std::string_view>& LineReader::words() {
   return words_;
 }
 
-}  // namespace aatgs::coloring
+}  // namespace aatgs

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-namespace aatgs::coloring {
+namespace aatgs {
 
 /// `text` fit for a one-line message: what is not printable ASCII becomes '?', what is long is cut.
 std::string printable(std::string_view text);
@@ -64,4 +64,4 @@ class LineReader {
   bool unterminated_ = false;
 };
 
-}  // namespace aatgs::coloring
+}  // namespace aatgs

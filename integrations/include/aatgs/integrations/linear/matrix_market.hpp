@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <aatgs/integrations/linear/csr_matrix.hpp>
+#include <filesystem>
+#include <iosfwd>
+#include <string>
+
+namespace aatgs::linear {
+
+/// Reads a matrix in the Matrix Market coordinate format (Boisvert, Pozo & Remington, "The Matrix
+/// Market exchange formats", NISTIR 5935, 1996):
+///
+///     %%MatrixMarket matrix coordinate real symmetric     (real or integer; general or symmetric)
+///     % a comment
+///     ROWS COLUMNS ENTRIES
+///     ROW COLUMN VALUE       ENTRIES times, 1-based; symmetric: on and below the diagonal only
+///
+/// Capitals in the first line, blank lines, comments between entries, blanks around words and CRLF
+/// line ends are accepted. All else is an InputError `FILE:LINE: reason`, LINE being 0 where the
+/// file as a whole is meant: no such file, nothing in it, other kinds of matrices (array, pattern,
+/// complex, skew-symmetric, hermitian), missing, extra or unreadable words, an index outside the
+/// matrix, an entry twice or above the diagonal of a symmetric matrix, a value that is not finite or
+/// does not fit float64, and fewer or more entries than declared.
+CsrMatrix read_matrix_market(const std::filesystem::path& path);
+
+/// The same from a stream; messages call it `name`.
+CsrMatrix read_matrix_market(std::istream& in, const std::string& name);
+
+}  // namespace aatgs::linear

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cg_context.hpp"
+
+#include <aatgs/host/cuda_check.hpp>
+#include <aatgs/host/make_context.cuh>
+
+namespace aatgs::linear {
+
+std::size_t most_scratch(ExecutorKind kind, int device) {
+  if (kind == ExecutorKind::cpu) return std::size_t{1} << 20;
+  int bytes = 0;
+  AATGS_CUDA(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
+             "asking for the shared memory of device " + std::to_string(device));
+  constexpr std::size_t for_the_runtime = 8192;  // its own shared variables, about 3 KiB
+  return static_cast<std::size_t>(bytes) - for_the_runtime;
+}
+
+CgContext make_cg_context(const CgChip& chip, const ContextOptions& options) {
+  return make_context<CgSlice, CgProgress>(CgChipStep{chip}, options);
+}
+CgContext make_cg_context(const CgMemory& memory, const ContextOptions& options) {
+  return make_context<CgSlice, CgProgress>(CgMemoryStep{memory}, options);
+}
+
+}  // namespace aatgs::linear

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <aatgs/host/gpu_execution_context.hpp>
+#include <aatgs/integrations/linear/cg_chip_step.hpp>
+#include <aatgs/integrations/linear/cg_memory_step.hpp>
+
+namespace aatgs::linear {
+
+using CgContext = GpuExecutionContext<CgSlice, CgProgress>;
+
+/// What a block may take of the GPU; of the cpu executor, what may stay in a core's cache.
+std::size_t most_scratch(ExecutorKind kind, int device);
+
+/// Contexts on the two steps. A build without CUDA has versions that make the cpu executor only.
+CgContext make_cg_context(const CgChip& chip, const ContextOptions& options);
+CgContext make_cg_context(const CgMemory& memory, const ContextOptions& options);
+
+}  // namespace aatgs::linear

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <aatgs/host/make_cpu_context.hpp>
+
+#include "cg_context.hpp"
+
+namespace aatgs::linear {
+
+std::size_t most_scratch(ExecutorKind, int) { return std::size_t{1} << 20; }
+
+CgContext make_cg_context(const CgChip& chip, const ContextOptions& options) {
+  return make_cpu_context<CgSlice, CgProgress>(CgChipStep{chip}, options);
+}
+CgContext make_cg_context(const CgMemory& memory, const ContextOptions& options) {
+  return make_cpu_context<CgSlice, CgProgress>(CgMemoryStep{memory}, options);
+}
+
+}  // namespace aatgs::linear

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// REFUSED: a config or telemetry must be trivially copyable
+#include <vector>
+
+#include <aatgs/host/make_cpu_context.hpp>
+
+struct Config {
+  std::vector<int> values;
+};
+struct Step {
+  template <class Group>
+  void operator()(Group&, const Config&, int&) const {}
+};
+
+void make() { aatgs::make_cpu_context<Config, int>(Step{}); }

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <array>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <aatgs/host/hang_record.hpp>
+#include <aatgs/host/memory.hpp>
+#include <aatgs/host/ring_memory.hpp>
+
+namespace aatgs {
+namespace {
+
+TEST_CASE("buffer: it starts with rubbish, or a copy lands in the wrong place") {
+  Buffer<int> buffer(MemoryKind::host, 10);
+  CHECK(buffer.size() == 10);
+  CHECK(buffer.download() == std::vector<int>(10, 0));
+  const std::vector<int> values = {1, 2, 3};
+  buffer.upload(values, 4);
+  CHECK(buffer.download() == std::vector<int>{0, 0, 0, 0, 1, 2, 3, 0, 0, 0});
+  std::array<int, 2> part{};
+  buffer.download(part, 5);
+  CHECK(part == std::array{2, 3});
+  const Buffer<int> copy(MemoryKind::host, values);
+  CHECK(copy.download() == values);
+}
+
+TEST_CASE("buffer: a copy runs over its end") {
+  Buffer<int> buffer(MemoryKind::host, 10);
+  const std::vector<int> values(4);
+  std::vector<int> into(4);
+  buffer.upload(values, 6);
+  CHECK_THROWS_AS(buffer.upload(values, 7), UseError);
+  CHECK_THROWS_AS(buffer.upload(values, ~std::size_t{0} - 1), UseError);  // the sum overflows
+  CHECK_THROWS_AS(buffer.download(into, 7), UseError);
+  CHECK_THROWS_WITH_AS(buffer.upload(values, 7),
+                       "copy of 4 elements at 7 into a Buffer of 10: copy a range that lies inside",
+                       UseError);
+}
+
+TEST_CASE("buffer: an empty or a moved one is released twice, or not at all") {
+  Buffer<int> empty(MemoryKind::host, 0);
+  CHECK(empty.size() == 0);
+  CHECK(empty.download().empty());
+  Buffer<int> first(MemoryKind::host, std::vector{1, 2});
+  Buffer<int> second(std::move(first));
+  CHECK(second.download() == std::vector{1, 2});
+  empty = std::move(second);
+  CHECK(empty.download() == std::vector{1, 2});
+  Buffer<int>& same = empty;
+  empty = std::move(same);
+  CHECK(empty.download() == std::vector{1, 2});
+}
+
+TEST_CASE("ring memory: words of different writers share a line, or a slot starts as published") {
+  ContextOptions options;
+  options.config_slots = 4;
+  options.telemetry_slots = 2;
+  options.first_ticket = (std::uint64_t{1} << 32) - 5;
+  const RingMemory memory(MemoryKind::host, options, 3, 5, 2);
+  const ConfigRing config = memory.config();
+  const TelemetryRing telemetry = memory.telemetry();
+  CHECK(config.shape.slots == 4);
+  CHECK(config.shape.granules == 3);
+  CHECK(telemetry.shape.slots == 2);
+  CHECK(telemetry.shape.granules == 5);
+  for (std::uint64_t t = options.first_ticket; t < options.first_ticket + 4; ++t) {
+    CHECK_FALSE(config_in_sight(config, t));
+  }
+  CHECK(memory.sum_counters().finished == 0);
+  CHECK(memory.state()->next_claim == options.first_ticket);
+  const auto address = [](const void* p) { return reinterpret_cast<std::uintptr_t>(p); };
+  ControlBlock& control = memory.control();
+  CHECK(address(&control) % line_bytes == 0);
+  CHECK(address(&control.presence) - address(&control.command) >= line_bytes);
+  CHECK(address(&control.hang) - address(&control.presence) >= line_bytes);
+}
+
+TEST_CASE("hang record: a wedged wait is not told, or told where there was none") {
+  HangRecord record{};
+  CHECK(describe(record).empty());
+  record = {12, 3, 7, 5, WaitPlace::grid_barrier};
+  const std::string text = describe(record);
+  for (const char* part : {"grid barrier", "ticket 12", "block 5", "found 3", "expected 7"}) {
+    CHECK(text.find(part) != std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace aatgs

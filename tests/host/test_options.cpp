@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <functional>
+#include <string>
+
+#include <aatgs/host/make_cpu_context.hpp>
+
+namespace aatgs {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct Nothing {
+  template <class Group>
+  void operator()(Group&, const int&, int&) const {}
+};
+
+/// The message of the `Expected` that `call` throws; empty if it throws none.
+template <class Expected, class Call>
+std::string message_of(Call call) {
+  try {
+    call();
+  } catch (const Expected& error) {
+    return error.what();
+  } catch (...) {
+  }
+  return {};
+}
+
+/// What a context with these options is refused with.
+std::string refusal(const std::function<void(ContextOptions&)>& change) {
+  ContextOptions options;
+  options.executor = ExecutorKind::cpu;
+  options.cpu_threads = 1;
+  change(options);
+  return message_of<OptionError>([&] { make_cpu_context<int, int>(Nothing{}, options); });
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+TEST_CASE("options: a ring size that is no power of two is taken, or not named") {
+  for (const std::uint32_t slots : {0U, 3U, 1000U, 1U << 21}) {
+    CAPTURE(slots);
+    const std::string size = " = " + std::to_string(slots) + " ";
+    const std::string config = refusal([&](ContextOptions& o) { o.config_slots = slots; });
+    CHECK(contains(config, "config_slots" + size));
+    CHECK(contains(config, "1048576"));  // the limit
+    const std::string telemetry = refusal([&](ContextOptions& o) { o.telemetry_slots = slots; });
+    CHECK(contains(telemetry, "telemetry_slots" + size));
+  }
+}
+
+TEST_CASE("options: another value that cannot work is taken, or not named") {
+  CHECK(contains(refusal([](ContextOptions& o) { o.queue_deadline = -1ns; }), "queue_deadline = -1"));
+  CHECK(contains(refusal([](ContextOptions& o) { o.park_after = -7ns; }), "park_after = -7"));
+  CHECK(contains(refusal([](ContextOptions& o) { o.step_deadline = 0ns; }), "step_deadline = 0"));
+  CHECK(contains(refusal([](ContextOptions& o) { o.hot_window = 0; }), "hot_window = 0"));
+  CHECK(contains(refusal([](ContextOptions& o) { o.cpu_threads = 5000; }), "cpu_threads = 5000"));
+  CHECK(contains(refusal([](ContextOptions& o) { o.device = -1; }), "device = -1"));
+}
+
+TEST_CASE("options: make_cpu_context takes an executor that it cannot make") {
+  for (const auto kind : {ExecutorKind::resident, ExecutorKind::launch, ExecutorKind::graph}) {
+    const std::string message = refusal([&](ContextOptions& o) { o.executor = kind; });
+    CHECK(contains(message, "'" + std::string(to_string(kind)) + "'"));
+  }
+  CHECK(refusal([](ContextOptions& o) { o.executor = ExecutorKind::automatic; }).empty());
+}
+
+TEST_CASE("options: a name is parsed as another one, or an unknown one is taken") {
+  for (const auto kind : {ExecutorKind::automatic, ExecutorKind::resident, ExecutorKind::launch,
+                          ExecutorKind::graph, ExecutorKind::cpu}) {
+    CHECK(parse_executor(to_string(kind)) == kind);
+  }
+  for (const Scope scope : {Scope::block, Scope::grid}) CHECK(parse_scope(to_string(scope)) == scope);
+
+  for (const std::string wrong : {"gpu", "", "CPU", "cpu "}) {
+    const std::string message = message_of<OptionError>([&] { parse_executor(wrong); });
+    CHECK(contains(message, "executor '" + wrong + "'"));
+    CHECK(contains(message, "automatic, resident, launch, graph, cpu"));
+  }
+  const std::string message = message_of<OptionError>([] { parse_scope("warp"); });
+  CHECK(contains(message, "scope 'warp'"));
+  CHECK(contains(message, "block, grid"));
+}
+
+TEST_CASE("executor: asked for a GPU where there is none, another one is taken in silence") {
+  if (why_no_gpu(0).empty()) return;
+  for (const auto kind : {ExecutorKind::resident, ExecutorKind::launch, ExecutorKind::graph}) {
+    const auto ask = [&] { choose_executor(kind, 0); };
+    const std::string message = message_of<DeviceError>(ask);
+    CHECK(contains(message, "'" + std::string(to_string(kind)) + "'"));
+    CHECK(contains(message, why_no_gpu(0)));
+  }
+  try {
+    choose_executor(ExecutorKind::resident, 0);
+  } catch (const DeviceError& error) {
+    CHECK(contains(error.code_name(), "cudaError"));
+  }
+  CHECK_THROWS_AS(Buffer<int>(MemoryKind::device, 4), DeviceError);
+  CHECK_THROWS_AS(Buffer<int>(MemoryKind::mapped, 4), DeviceError);
+}
+
+TEST_CASE("executor: automatic does not say what it has come to, and why") {
+  const ExecutorChoice choice = choose_executor(ExecutorKind::automatic, 0);
+  CHECK(choice.kind == (why_no_gpu(0).empty() ? ExecutorKind::resident : ExecutorKind::cpu));
+  CHECK_FALSE(choice.reason.empty());
+  CHECK_FALSE(why_no_gpu(1000).empty());
+  CHECK(choose_executor(ExecutorKind::automatic, 1000).kind == ExecutorKind::cpu);
+}
+
+}  // namespace
+}  // namespace aatgs

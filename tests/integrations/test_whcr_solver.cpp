@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "whcr_solver_suite.hpp"
+
+namespace aatgs::coloring::test {
+
+TEST_CASE("WHCR solver: a random coloring is not repaired on the CPU") {
+  check_repairs(queen_graph(8), options_for(ExecutorKind::cpu, Scope::block, 9));
+  check_repairs(mycielski_graph(5), options_for(ExecutorKind::cpu, Scope::block, 6));
+  check_repairs(gnp_graph(3000, 10.0 / 3000, 1), options_for(ExecutorKind::cpu, Scope::grid, 6));
+}
+
+TEST_CASE("WHCR solver: a time limit is not kept, or its result is not what the graph says") {
+  const Graph graph = mycielski_graph(4);  // needs 5 colors
+  const WhcrOptions options = options_for(ExecutorKind::cpu, Scope::block, 3);
+  WhcrSolver solver(graph, options);
+  const auto initial = random_coloring(graph.vertex_count(), 3, 1);
+  const WhcrResult result = solver.run(initial, {.time = std::chrono::milliseconds(50)});
+  CHECK(result.conflicts > 0);
+  CHECK(result.conflicts == count_conflicts(graph, result.colors));
+}
+
+TEST_CASE("WHCR solver: a second run starts from where the first one stopped") {
+  const Graph graph = queen_graph(7);
+  WhcrSolver solver(graph, options_for(ExecutorKind::cpu, Scope::block, 8));
+  const auto initial = random_coloring(graph.vertex_count(), 8, 3);
+  (void)solver.run(initial, {.iterations = 1});
+  const auto first = solver.conflicts_by_search();
+  (void)solver.run(initial, {.iterations = 1});
+  CHECK(solver.conflicts_by_search() == first);
+}
+
+TEST_CASE("WHCR solver: bad input is taken") {
+  const Graph graph = queen_graph(5);
+  CHECK_THROWS_AS(WhcrSolver(graph, options_for(ExecutorKind::cpu, Scope::block, 0)), OptionError);
+  WhcrOptions odd_ring = options_for(ExecutorKind::cpu, Scope::block, 5);
+  odd_ring.context.config_slots = 3;
+  CHECK_THROWS_AS(WhcrSolver(graph, odd_ring), OptionError);
+  WhcrSolver solver(graph, options_for(ExecutorKind::cpu, Scope::block, 5));
+  CHECK_THROWS_AS((void)solver.run(std::vector<Color>(24, 0), {}), UseError);  // one vertex short
+  CHECK_THROWS_AS((void)solver.run(std::vector<Color>(25, 5), {}), UseError);  // color 5 of 0..4
+}
+
+}  // namespace aatgs::coloring::test
