@@ -9,7 +9,10 @@
 #include <aatgs/integrations/coloring/verifier.hpp>
 #include <aatgs/integrations/coloring/whcr_solver.hpp>
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 namespace {
 
@@ -26,6 +29,7 @@ struct Settings {
   std::string executor = "automatic";
   std::string scope = "block";
   std::string output;
+  std::string json;
   double time_limit = 60;
   bool compare = false;
   std::uint64_t compare_iterations = 200;
@@ -50,6 +54,7 @@ void define(CLI::App& app, Settings& s) {
   app.add_option("--compare-iterations", s.compare_iterations, "iterations of each search with it");
   app.add_option("--output", s.output, "write one color per line, 0-based, in vertex order")
       ->type_name("FILE");
+  app.add_option("--json", s.json, "write the report for machines")->type_name("FILE");
   app.footer(
       "Examples:\n  aatgs_whcr --graph queen:8 --colors 9\n"
       "  aatgs_whcr --graph DSJC125.5.col --colors 18 --output colors.txt\n"
@@ -106,6 +111,33 @@ void print_report(const WhcrResult& r) {
               us(r.stats.taken_to_finished.p50_ns));
 }
 
+nlohmann::ordered_json to_json(const WhcrResult& r) {
+  const auto ring = [](const aatgs::RingUtilization& u) {
+    return nlohmann::ordered_json{{"slots", u.slots}, {"mean", u.mean}, {"peak", u.peak}};
+  };
+  return {{"conflicts_before", r.conflicts_before},
+          {"conflicts", r.conflicts},
+          {"iterations", r.total.iterations},
+          {"moves", r.total.moves},
+          {"seconds", r.total.seconds},
+          {"config_ring", ring(r.stats.config_ring)},
+          {"telemetry_ring", ring(r.stats.telemetry_ring)},
+          {"config_overflows", r.stats.config_overflows},
+          {"telemetry_overflows", r.stats.telemetry_overflows},
+          {"queue_to_visible_p50_ns", r.stats.queue_to_visible.p50_ns},
+          {"queue_to_visible_p99_ns", r.stats.queue_to_visible.p99_ns}};
+}
+
+void write_json(const Settings& s, const NamedGraph& g, nlohmann::ordered_json runs) {
+  if (s.json.empty()) return;
+  nlohmann::ordered_json document = {{"format", "aatgs-whcr"}, {"version", 1},
+                                     {"graph", g.name},        {"colors", s.whcr.colors},
+                                     {"seed", s.whcr.seed},    {"runs", std::move(runs)}};
+  std::ofstream file(s.json);
+  file << document.dump(2) << "\n";
+  if (!file.flush()) throw aatgs::InputError(s.json + ": cannot be written");
+}
+
 int solve(const Settings& s, const NamedGraph& g, const std::vector<Color>& initial) {
   WhcrSolver solver(g.graph, s.whcr);
   std::printf("executor      %s\nsearches      %u, slices of %u iterations\n",
@@ -118,6 +150,7 @@ int solve(const Settings& s, const NamedGraph& g, const std::vector<Color>& init
   }
   print_report(result);
   if (!s.output.empty()) aatgs::coloring::write_coloring(s.output, result.colors);
+  write_json(s, g, {{solver.description(), to_json(result)}});
   return result.conflicts == 0 ? 0 : 1;
 }
 
@@ -127,6 +160,7 @@ int compare(const Settings& s, const NamedGraph& g, const std::vector<Color>& in
   limits.iterations = s.compare_iterations;
   std::vector<std::uint32_t> expected;
   double launch_rate = 0;
+  nlohmann::ordered_json runs;
   std::printf("%-10s %12s %10s %14s %10s\n", "executor", "iterations", "seconds", "iterations/s",
               "x launch");
   for (const auto kind : {ExecutorKind::launch, ExecutorKind::graph, ExecutorKind::resident}) {
@@ -140,15 +174,29 @@ int compare(const Settings& s, const NamedGraph& g, const std::vector<Color>& in
                 static_cast<unsigned long long>(result.total.iterations), result.total.seconds,
                 rate, rate / launch_rate);
     std::fflush(stdout);
+    runs[solver.description()] = to_json(result);
     if (expected.empty()) expected = solver.conflicts_by_search();
     if (solver.conflicts_by_search() != expected) {
       throw aatgs::Error("the executors came to different conflicts on the same work: report this");
     }
   }
+  write_json(s, g, std::move(runs));
   return 0;
 }
 
+/// Before the work, so that its result is not lost after it.
+void require_writable(const std::string& path) {
+  if (path.empty()) return;
+  const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
+  if (access(folder.c_str(), W_OK) != 0) {
+    throw aatgs::InputError("cannot write " + path + ": " + folder.string() +
+                            " is not a folder that you can write to");
+  }
+}
+
 int run(Settings& s) {
+  require_writable(s.output);
+  require_writable(s.json);
   s.whcr.context.executor = aatgs::parse_executor(s.executor);
   s.whcr.context.scope = aatgs::parse_scope(s.scope);
   const NamedGraph g = aatgs::coloring::load_graph(s.graph);

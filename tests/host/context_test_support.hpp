@@ -174,7 +174,7 @@ enum class Op : std::uint32_t {
   fail,         ///< thread `value` mod size fails with `number`
   hold,         ///< until `Word::gate` is open, or `value` ns have passed; an abort ends it too
   hold_fast,    ///< the same, but deaf to an abort
-  rewrite,      ///< checks that all cells are `value`, then sets them to `value` + 1
+  rewrite,      ///< checks that all cells are `value`, then sets them to `value` + 1, at its very end
   collectives,  ///< checks reduce and broadcast; the broadcast root is `number` mod size
   barrier,      ///< checks `sync`, `number` times
 };
@@ -254,6 +254,7 @@ struct TestStep {
     const std::uint32_t most = group.max(first ? scratch[0] : 0U);
     const bool misaligned = reinterpret_cast<std::uintptr_t>(scratch) % 16 != 0;
     const std::uint32_t all_misaligned = group.sum(first && misaligned ? 1U : 0U);
+    if (order.op == Op::rewrite) write_last(group, static_cast<std::uint32_t>(order.value) + 1);
     if (group.rank() != 0) return;
     out.hash = hash;
     out.ticket = group.ticket();
@@ -288,9 +289,15 @@ struct TestStep {
       const std::uint32_t other = (i + 37 * expected) % cell_count;  // another thread wrote it
       if (cells[other] != expected) ++errors;
     }
-    group.sync();
-    for (std::uint32_t i = group.rank(); i < cell_count; i += group.size()) cells[i] = expected + 1;
     return errors;
+  }
+  /// No collective call comes after it: only the end of the step can wait for the last, slow thread.
+  template <class Group>
+  AATGS_HOST_DEVICE void write_last(Group& group, std::uint32_t value) const {
+    const std::uint64_t begin = step_clock_ns();
+    while (group.rank() + 1 == group.size() && step_clock_ns() - begin < 20'000) {
+    }
+    for (std::uint32_t i = group.rank(); i < cell_count; i += group.size()) cells[i] = value;
   }
 
   /// Sum, least and greatest of rank mod 16 + 1, exact in every type.

@@ -51,7 +51,7 @@ TEST_CASE("latency histogram: a bucket's edge falls into its neighbour") {
   check_percentiles({0, ~std::uint64_t{0}});
 }
 
-TEST_CASE("latency histogram: nothing measured is not zero") {
+TEST_CASE("latency histogram: nothing measured is not zero, or cleared values come back") {
   LatencyHistogram histogram;
   CHECK(histogram.percentile(0.5) == 0);
   CHECK(histogram.max() == 0);
@@ -60,6 +60,8 @@ TEST_CASE("latency histogram: nothing measured is not zero") {
   CHECK(histogram.count() == 0);
   CHECK(histogram.max() == 0);
   CHECK(histogram.percentile(0.99) == 0);
+  histogram.record(1000);
+  CHECK(histogram.percentile(0) == 1000);
 }
 
 }  // namespace

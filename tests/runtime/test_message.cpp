@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <memory>
+#include <thread>
 #include <utility>
 
 #include "ring_test_support.hpp"
@@ -133,6 +134,24 @@ TEST_CASE("granule: payload or lap land in the wrong bits") {
   CHECK(words[0] == 0x11111111);
   CHECK(words[1] == 0x22222222);
   CHECK(words[2] == 0x33333333);
+}
+
+TEST_CASE("granule: a reader sees half of a store") {
+  constexpr std::uint32_t stores = 1'000'000;
+  alignas(16) Granule shared;
+  std::jthread writer([&] {
+    for (std::uint32_t i = 1; i <= stores; ++i) store_granule(&shared, Granule::make(i, i, i, i));
+  });
+  std::uint64_t torn = 0;
+  for (std::uint32_t seen = 0; seen < stores;) {
+    const Granule g = load_granule(&shared);
+    std::uint32_t words[3];
+    unpack_granule(g, words);
+    if (words[0] != g.lap() || words[1] != g.lap() || words[2] != g.lap()) ++torn;
+    if (g.lap() < seen) ++torn;
+    seen = g.lap();
+  }
+  CHECK(torn == 0);
 }
 
 }  // namespace

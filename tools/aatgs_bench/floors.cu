@@ -2,26 +2,28 @@
 #include "floors.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
+#include <string>
+#include <utility>
 
 #include <aatgs/device/primitives.cuh>
-#include <aatgs/host/cuda_check.hpp>
 #include <aatgs/host/host_clock.hpp>
 #include <aatgs/host/memory.hpp>
 #include <aatgs/runtime/control_block.hpp>
+
+#include "cuda_handles.cuh"
 
 namespace aatgs::bench {
 
 namespace {
 
-constexpr std::uint64_t give_up_ns = 10'000'000'000;
+constexpr std::uint64_t patience_ns = 5'000'000'000;  // on both sides of every wait
 
 __global__ void answer_flags(const std::uint32_t* in, std::uint32_t* out, std::uint32_t rounds) {
   const std::uint64_t begin = device::timer_ns();
   for (std::uint32_t i = 1; i <= rounds; ++i) {
     while (load_shared(in) != i) {
-      if (device::timer_ns() - begin > give_up_ns) return;
+      if (device::timer_ns() - begin > patience_ns) return;
     }
     store_shared(out, i);
   }
@@ -29,8 +31,10 @@ __global__ void answer_flags(const std::uint32_t* in, std::uint32_t* out, std::u
 
 constexpr unsigned barriers_per_batch = 1000;
 
+/// The fastest of the kinds that we know: one atomic add, then polls of the same word.
 __global__ void barriers(std::uint32_t* counter, std::uint64_t* batch_ns, unsigned batches) {
   std::uint32_t target = 0;
+  const std::uint64_t first = device::timer_ns();
   for (unsigned batch = 0; batch < batches; ++batch) {
     const std::uint64_t begin = device::timer_ns();
     for (unsigned i = 0; i < barriers_per_batch; ++i) {
@@ -43,8 +47,12 @@ __global__ void barriers(std::uint32_t* counter, std::uint64_t* batch_ns, unsign
                      : "l"(counter)
                      : "memory");
         ++seen;
-        while (static_cast<std::int32_t>(seen - target) < 0) {
-          asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(seen) : "l"(counter) : "memory");
+        for (unsigned polls = 1; static_cast<std::int32_t>(seen - target) < 0; ++polls) {
+          asm volatile("ld.acquire.gpu.global.u32 %0, [%1];"
+                       : "=r"(seen)
+                       : "l"(counter)
+                       : "memory");
+          if (polls % 4096 == 0 && device::timer_ns() - first > patience_ns) __trap();
         }
       }
       __syncthreads();
@@ -53,55 +61,91 @@ __global__ void barriers(std::uint32_t* counter, std::uint64_t* batch_ns, unsign
   }
 }
 
-}  // namespace
-
-Figure flag_ping_pong(int device, unsigned rounds) {
+std::vector<double> ping_pong_us(int device, unsigned rounds) {
   Buffer<std::uint32_t> in(MemoryKind::mapped, 32, device);
   Buffer<std::uint32_t> out(MemoryKind::mapped, 32, device);
-  cudaStream_t stream = nullptr;
-  AATGS_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "making a stream");
-  answer_flags<<<1, 1, 0, stream>>>(in.data(), out.data(), rounds);
+  Stream stream;
+  answer_flags<<<1, 1, 0, stream.get()>>>(in.data(), out.data(), rounds);
   AATGS_CUDA(cudaGetLastError(), "launching the ping-pong kernel");
   std::vector<double> us;
+  us.reserve(rounds);
   const unsigned warm_up = rounds / 10;
   for (std::uint32_t i = 1; i <= rounds; ++i) {
     const std::uint64_t begin = host_now_ns();
     store_shared(in.data(), i);
-    while (load_shared(out.data()) != i) cpu_relax();
+    for (unsigned polls = 1; load_shared(out.data()) != i; ++polls) {
+      cpu_relax();
+      if (polls % 4096 == 0 && host_now_ns() - begin > patience_ns) {
+        throw TimeoutError("no answer to flag " + std::to_string(i) + " within 5 s");
+      }
+    }
     if (i > warm_up) us.push_back(static_cast<double>(host_now_ns() - begin) / 1e3);
   }
-  AATGS_CUDA(cudaStreamSynchronize(stream), "running the ping-pong kernel");
-  cudaStreamDestroy(stream);
-  return figure("floor_ping_pong", "4-byte flag to the GPU and back over mapped memory",
-                std::move(us));
+  return us;
 }
 
-Figure grid_barrier(int device, unsigned threads, unsigned batches) {
-  int sms = 0;
-  AATGS_CUDA(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device),
-             "asking for the number of SMs");
+std::vector<double> barrier_us(int device, unsigned blocks, unsigned threads, unsigned batches) {
   Buffer<std::uint32_t> counter(MemoryKind::device, 32, device);
   Buffer<std::uint64_t> batch_ns(MemoryKind::device, batches, device);
   auto* counter_data = counter.data();
   auto* batch_data = batch_ns.data();
   void* arguments[] = {&counter_data, &batch_data, &batches};
-  cudaStream_t stream = nullptr;
-  AATGS_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "making a stream");
-  AATGS_CUDA(cudaLaunchCooperativeKernel(reinterpret_cast<const void*>(&barriers),
-                                         dim3(static_cast<unsigned>(sms)), dim3(threads), arguments,
-                                         0, stream),
+  Stream stream;
+  AATGS_CUDA(cudaLaunchCooperativeKernel(reinterpret_cast<const void*>(&barriers), dim3(blocks),
+                                         dim3(threads), arguments, 0, stream.get()),
              "launching the barrier kernel");
-  AATGS_CUDA(cudaStreamSynchronize(stream), "running the barrier kernel");
-  cudaStreamDestroy(stream);
+  AATGS_CUDA(cudaStreamSynchronize(stream.get()), "running the barrier kernel");
   std::vector<double> us;
   for (const std::uint64_t ns : batch_ns.download()) {
     us.push_back(static_cast<double>(ns) / 1e3 / barriers_per_batch);
   }
   us.erase(us.begin());  // the first batch warms up
-  return figure("floor_grid_barrier",
-                "barrier of " + std::to_string(sms) + " blocks of " + std::to_string(threads) +
-                    " threads",
-                std::move(us));
+  return us;
+}
+
+std::vector<double> copy_gb_s(int device, unsigned copies) {
+  constexpr std::size_t bytes = std::size_t{64} << 20;
+  Buffer<std::byte> from(MemoryKind::mapped, bytes, device);
+  Buffer<std::byte> to(MemoryKind::device, bytes, device);
+  Stream stream;
+  std::vector<double> gb_s;
+  for (unsigned i = 0; i < copies; ++i) {
+    const std::uint64_t begin = host_now_ns();
+    AATGS_CUDA(cudaMemcpyAsync(to.data(), from.data(), bytes, cudaMemcpyHostToDevice, stream.get()),
+               "copying 64 MiB to the GPU");
+    AATGS_CUDA(cudaStreamSynchronize(stream.get()), "copying 64 MiB to the GPU");
+    const auto ns = static_cast<double>(host_now_ns() - begin);
+    if (i > 0) gb_s.push_back(static_cast<double>(bytes) / ns);
+  }
+  return gb_s;
+}
+
+}  // namespace
+
+void measure_floors(const Plan& plan, Report& report) {
+  const int device = plan.context.device;
+  const auto add = [&](const std::string& name, const char* unit, const std::string& what,
+                       auto measure) {
+    const Case of{.group = "floor", .road = name};
+    if (plan.wants(of.name())) report.add(figure(of, unit, what, measure()));
+  };
+  int sms = 0;
+  AATGS_CUDA(cudaSetDevice(device), "selecting the device");
+  AATGS_CUDA(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device),
+             "asking for the number of SMs");
+  const auto blocks = static_cast<unsigned>(sms);
+  const auto scaled = [&](double per_second) {
+    return static_cast<unsigned>(plan.seconds * per_second);
+  };
+  add("ping_pong", "us", "4-byte flag to the GPU and back over mapped memory",
+      [&] { return ping_pong_us(device, std::max(1000U, scaled(1e6))); });
+  for (const unsigned threads : {64U, 256U}) {
+    add("grid_barrier_" + std::to_string(threads), "us",
+        "barrier of " + std::to_string(sms) + " blocks of " + std::to_string(threads) + " threads",
+        [&] { return barrier_us(device, blocks, threads, std::max(20U, scaled(4000))); });
+  }
+  add("copy_to_gpu", "GB/s", "64 MiB from pinned memory",
+      [&] { return copy_gb_s(device, std::max(10U, scaled(1000))); });
 }
 
 }  // namespace aatgs::bench

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "samples.hpp"
+#include "plan.hpp"
+#include "report.hpp"
 
 namespace aatgs::bench {
 
-/// One host thread and one GPU thread pass a 4-byte flag to and fro in mapped memory: the least that
-/// any hand-off over the bus costs.
-Figure flag_ping_pong(int device, unsigned rounds);
-
-/// Barriers of one block on each SM, `threads` threads each: one atomic add, then polling it; the
-/// fastest of the kinds that we know. Measured in batches by the GPU's timer.
-Figure grid_barrier(int device, unsigned threads, unsigned batches);
+/// What the hardware itself takes: one flag to the GPU and back, one barrier of all blocks, and the
+/// bandwidth of a pinned copy.
+void measure_floors(const Plan& plan, Report& report);
 
 }  // namespace aatgs::bench

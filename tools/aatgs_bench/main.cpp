@@ -3,13 +3,14 @@
 #include <cuda_runtime_api.h>
 
 #include <CLI/CLI.hpp>
-#include <chrono>
+#include <cstdlib>
 #include <ctime>
 #include <fstream>
 #include <iostream>
 
 #include <aatgs/host/errors.hpp>
 
+#include "checks.hpp"
 #include "floors.hpp"
 #include "report.hpp"
 #include "roads.hpp"
@@ -19,6 +20,7 @@ namespace {
 
 struct Settings {
   std::string json;
+  std::string only;
   bool quick = false;
   ContextOptions context;
 };
@@ -38,60 +40,60 @@ std::string utc_now() {
   return text;
 }
 
-ContextOptions with(ContextOptions options, ExecutorKind executor, Scope scope) {
-  options.executor = executor;
-  options.scope = scope;
-  return options;
+Plan make_plan(const Settings& settings) {
+  Plan plan;
+  plan.context = settings.context;
+  try {
+    plan.only = std::regex(settings.only);
+  } catch (const std::regex_error& e) {
+    throw InputError("--only '" + settings.only + "' is not a regular expression: " + e.what());
+  }
+  plan.seconds = settings.quick ? 0.01 : 0.05;
+  plan.spin_us = {0, 1, 3, 10, 30, 100, 300, 1000, 3000, 10'000};
+  plan.stream_us = {1, 3, 10, 30, 100, 300, 1000};
+  if (settings.quick) {
+    plan.spin_us = {0, 3, 10, 100, 1000};
+    plan.stream_us = {10, 100};
+  }
+  return plan;
 }
 
-void measure(const Settings& settings, Report& report) {
-  const unsigned scale = settings.quick ? 10 : 1;
-  const auto add = [&](const Figure& f) {
-    std::cerr << f.name << ": " << f.p50 << "\n";
-    report.figures.push_back(f);
-  };
-  const auto resident = [&](Scope scope) {
-    return with(settings.context, ExecutorKind::resident, scope);
-  };
-  const int device = settings.context.device;
-  add(flag_ping_pong(device, 50'000 / scale));
-  add(grid_barrier(device, 64, 200 / scale));
-  for (const Scope scope : {Scope::block, Scope::grid}) {
-    for (const auto executor : {ExecutorKind::launch, ExecutorKind::graph}) {
-      add(closed_loop(with(settings.context, executor, scope), 10'000 / scale));
-    }
-    add(closed_loop(resident(scope), 50'000 / scale));
-    add(fed(resident(scope), 16, 100 / scale));
-  }
-  add(throughput(resident(Scope::block), 200 / scale));
-
-  auto& checks = report.checks;
-  const double ping_pong = report.get("floor_ping_pong").p50;
-  const double barrier = report.get("floor_grid_barrier").p50;
-  checks["roundtrip_block"] = report.get("closed_loop_resident_block").p50 / ping_pong;
-  checks["roundtrip_grid"] = report.get("closed_loop_resident_grid").p50 / ping_pong;
-  checks["grid_step"] = report.get("fed16_resident_grid").p50 / barrier;
-  checks["configs_per_s_1"] = report.get("throughput_resident_block").p50 * 1e6;
+std::string describe(const Settings& settings) {
+  const ContextOptions& c = settings.context;
+  return std::string(settings.quick ? "quick, " : "") + "device " + std::to_string(c.device) +
+         ", hot_window " + std::to_string(c.hot_window) + ", workers " + std::to_string(c.workers) +
+         ", config_slots " + std::to_string(c.config_slots) + ", telemetry_slots " +
+         std::to_string(c.telemetry_slots) +
+         (settings.only.empty() ? "" : ", only '" + settings.only + "'");
 }
 
 int run(const Settings& settings) {
+  // As many hardware queues as there are: the roads on many streams would wait for each other.
+  setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0);
   const std::string obstacle = why_no_gpu(settings.context.device);
   if (!obstacle.empty()) {
     std::cerr << "aatgs_bench measures a GPU: " << obstacle << "\n";
     return 1;
   }
-  std::ofstream json;
-  if (!settings.json.empty()) {
-    json.open(settings.json);
-    if (!json) throw InputError(settings.json + ": cannot be written");
+  const Plan plan = make_plan(settings);
+  if (!settings.json.empty() && !std::ofstream(settings.json, std::ios::app)) {
+    throw InputError(settings.json + ": cannot be written");  // better now than after the run
   }
   Report report;
   report.machine = gpu_name(settings.context.device);
   report.driver = driver_version();
   report.date = utc_now();
-  measure(settings, report);
+  report.settings = describe(settings);
+  measure_floors(plan, report);
+  measure_sweeps(plan, report);
+  measure_roads(plan, report);
+  if (report.figures.empty()) {
+    throw InputError("--only '" + settings.only + "' matches no figure; names look like " +
+                     "fed16/spin/grid/10us/resident or floor/ping_pong");
+  }
+  fill_checks(report);
   std::cout << to_table(report);
-  if (json.is_open()) json << to_json(report);
+  if (!settings.json.empty()) std::ofstream(settings.json) << to_json(report);
   return 0;
 }
 
@@ -100,10 +102,13 @@ int run(const Settings& settings) {
 
 int main(int argc, char** argv) {
   aatgs::bench::Settings settings;
-  CLI::App app("Measures what a hand-off to the GPU costs by each road, beside the hardware's floors");
+  CLI::App app(
+      "Measures what a hand-off to the GPU costs by each road, beside the hardware's floors");
   app.footer("Example: aatgs_bench --json h200.json");
   app.add_option("--json", settings.json, "write the result to this file")->type_name("FILE");
-  app.add_flag("--quick", settings.quick, "a tenth of the samples");
+  app.add_flag("--quick", settings.quick, "fewer samples and step lengths; under a minute");
+  app.add_option("--only", settings.only, "only the figures whose name contains a match of this")
+      ->type_name("REGEX");
   app.add_option("--device", settings.context.device, "CUDA ordinal");
   app.add_option("--hot-window", settings.context.hot_window,
                  "block scope: workers that poll the bus at a time");

@@ -9,19 +9,29 @@
 
 namespace aatgs::bench {
 
+/// The road that all others are compared with.
+inline constexpr const char* our_road = "resident";
+
 /// All that one run measured.
 struct Report {
   std::string machine;
   std::string driver;
-  std::string date;  ///< ISO 8601, UTC
+  std::string date;      ///< ISO 8601, UTC
+  std::string settings;  ///< what of the command line bears on the figures
   std::vector<Figure> figures;
   std::map<std::string, double> checks;  ///< ratios that the project promises, by name
 
-  /// Throws Error if there is none of this name.
-  [[nodiscard]] const Figure& get(const std::string& name) const;
+  /// Adds a figure and tells the person who waits. Throws Error if it has no samples.
+  void add(Figure figure);
+  /// Median of the case of this name; empty if it was not measured.
+  [[nodiscard]] std::optional<double> median(const std::string& name) const;
+  /// The whole figure; null if it was not measured.
+  [[nodiscard]] const Figure* find(const std::string& name) const;
+  /// The fastest of the roads that stand beside a resident one; null if there are none.
+  [[nodiscard]] const Figure* best_other(const Case& resident) const;
 };
 
-/// A table for a person: the figures, and how they stand to their floors.
+/// Tables for a person: the figures, the roads only as ours against the best other, the checks.
 std::string to_table(const Report& report);
 /// A versioned JSON document.
 std::string to_json(const Report& report);

@@ -1,117 +1,216 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "roads.hpp"
 
-#include <cstdint>
+#include <iterator>
+#include <optional>
+#include <utility>
 
-#include <aatgs/host/host_clock.hpp>
-#include <aatgs/host/make_context.cuh>
-#include <aatgs/runtime/kernel_telemetry.hpp>
-#include <aatgs/runtime/runtime_config.hpp>
+#include "classes.cuh"
+#include "sweeps.cuh"
 
 namespace aatgs::bench {
 
 namespace {
 
-using Context = GpuExecutionContext<RuntimeConfig, KernelTelemetry>;
+unsigned count_sms(int device) {
+  int sms = 0;
+  AATGS_CUDA(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device),
+             "asking for the number of SMs");
+  return static_cast<unsigned>(sms);
+}
 
-/// The least a step can do: answer with two words of its config.
-struct EchoStep {
-  static constexpr unsigned block_threads = 64;
+/// Programmatic dependent launch came with compute capability 9.
+bool has_dependent_launch(int device) {
+  int major = 0;
+  AATGS_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device),
+             "asking for the compute capability");
+  return major >= 9;
+}
 
-  template <class Group>
-  AATGS_HOST_DEVICE void operator()(Group& group, const RuntimeConfig& config,
-                                    KernelTelemetry& out) const {
-    if (group.rank() != 0) return;
-    out.conflicts = config.iteration;
-    out.best_replica = config.phase_id;
+/// The width at which plain launches of this step are fastest; in grid scope at least one block on
+/// each SM. The resident road keeps the step's own.
+template <class Step>
+Setup<Step> fastest_setup(const Step& step, Scope scope, int device) {
+  const bool grid = scope == Scope::grid;
+  const unsigned sms = count_sms(device);
+  Setup<Step> best{step, scope, grid ? sms : 1, Step::block_threads, device};
+  double best_us = 1e9;
+  for (const unsigned threads : {64U, 128U, 256U, 512U, 1024U}) {
+    for (const unsigned per_sm : {1U, 2U, 4U}) {
+      if (!grid && per_sm > 1) continue;
+      if (per_sm * threads > 2048) continue;
+      const Setup<Step> setup{step, scope, grid ? per_sm * sms : 1, threads, device};
+      ValueRoad<Step, 1> road(setup, 8, 1, false);
+      Driver driver(road);
+      driver.set_work(Step::work(Step::tuned_at_us, scope));
+      const double us = figure({}, "us", "", driver.fed(8, 0.01)).p50;
+      if (us < best_us) {
+        best_us = us;
+        best = setup;
+      }
+    }
   }
+  return best;
+}
+
+/// One step in one scope: what to measure, and where the figures go.
+template <class Step>
+class Scene {
+ public:
+  Scene(const Plan& plan, Report& report, std::string step, Scope scope,
+        const std::function<Step()>& make_step)
+      : plan_(plan),
+        report_(report),
+        step_(std::move(step)),
+        scope_(scope),
+        make_step_(make_step) {}
+
+  [[nodiscard]] Scope scope() const { return scope_; }
+  [[nodiscard]] const ContextOptions& ours() const { return plan_.context; }
+
+  /// Made when first asked for: a run of a few figures skips it.
+  const Setup<Step>& setup() {
+    if (!setup_) setup_ = fastest_setup(make_step_(), scope_, plan_.context.device);
+    return *setup_;
+  }
+
+  /// The lengths of one road whose figures are wanted, if the GPU has such a road.
+  [[nodiscard]] std::vector<double> wanted(const std::string& group, const std::string& road,
+                                           const std::vector<double>& lengths) const {
+    std::vector<double> result;
+    if (road.ends_with("_pdl") && !has_dependent_launch(plan_.context.device)) return result;
+    std::copy_if(lengths.begin(), lengths.end(), std::back_inserter(result),
+                 [&](double us) { return plan_.wants(of(group, us, road).name()); });
+    return result;
+  }
+
+  void add(const std::string& group, double us, const std::string& road, const std::string& what,
+           std::vector<double> samples) {
+    report_.add(figure(of(group, us, road), "us", what, std::move(samples)));
+  }
+
+  /// Short steps are where the roads differ most, and where samples are cheap.
+  [[nodiscard]] double seconds(double us) const {
+    return us == 0 ? 4 * plan_.seconds : plan_.seconds;
+  }
+
+ private:
+  [[nodiscard]] Case of(const std::string& group, double us, const std::string& road) const {
+    return {group, step_, std::string(to_string(scope_)), us, road};
+  }
+
+  const Plan& plan_;
+  Report& report_;
+  std::string step_;
+  Scope scope_;
+  std::function<Step()> make_step_;
+  std::optional<Setup<Step>> setup_;
 };
 
-/// The two words that a config is told apart by.
-std::int32_t word_a(std::uint64_t ticket) { return static_cast<std::int32_t>(ticket); }
-std::int32_t word_b(std::uint64_t ticket) { return static_cast<std::int32_t>(ticket * 2654435761U); }
-
-void label(RuntimeConfig& config, std::uint64_t ticket) {
-  config.iteration = word_a(ticket);
-  config.phase_id = word_b(ticket);
-}
-
-void require_answer(const Context::Done& done) {
-  if (done.ok() && done.telemetry.conflicts == word_a(done.ticket) &&
-      done.telemetry.best_replica == word_b(done.ticket)) {
-    return;
-  }
-  throw Error("ticket " + std::to_string(done.ticket) + " came back with the telemetry " +
-              std::to_string(done.telemetry.conflicts) + ": the benchmark stops, report this");
-}
-
-/// Runs tickets up to `end`, keeping at most `depth` in flight.
-void run_to(Context& context, std::uint64_t& queued, std::uint64_t& done_count, std::uint64_t end,
-            std::uint64_t depth) {
-  RuntimeConfig config = RuntimeConfig::production();
-  while (done_count < end) {
-    if (queued < end && queued - done_count < depth) {
-      label(config, queued);
-      if (context.try_queue(config)) ++queued;
+/// `closed` with a depth of 1, `fed` with more.
+template <class Step>
+void measure_class(Scene<Step>& scene, const std::string& group, unsigned depth,
+                   const std::vector<Entry<Step>>& entries, const std::vector<double>& lengths) {
+  for (const Entry<Step>& entry : entries) {
+    const auto todo = scene.wanted(group, entry.road, lengths);
+    if (todo.empty()) continue;
+    const auto road = entry.make(scene.setup());
+    Driver driver(*road);
+    for (const double us : todo) {
+      driver.set_work(Step::work(us, scene.scope()));
+      const double seconds = scene.seconds(us);
+      scene.add(group, us, entry.road, entry.what,
+                depth == 1 ? driver.closed_loop(seconds) : driver.fed(depth, seconds));
     }
-    if (const auto done = context.poll()) {
-      require_answer(*done);
-      ++done_count;
-    }
+    driver.finish();
   }
 }
 
-std::string name_of(const ContextOptions& options) {
-  std::string name(to_string(options.executor));
-  return name + "_" + std::string(to_string(options.scope));
+/// Configs of one known batch: about 20 ms of them in grid scope, whole graphs of 100 if it can be.
+unsigned known_count(double us, Scope scope) {
+  if (scope == Scope::block) return 1024;
+  const double count = std::clamp(us > 0 ? 20'000 / us : 1e9, 8.0, 1000.0);
+  const auto whole = static_cast<unsigned>(count);
+  return whole < 100 ? whole : whole / 100 * 100;
+}
+
+template <class Step>
+void measure_known_resident(Scene<Step>& scene, const std::vector<double>& lengths) {
+  const auto todo = scene.wanted("known", "resident", lengths);
+  if (todo.empty()) return;
+  ContextOptions options = scene.ours();
+  options.executor = ExecutorKind::resident;
+  options.scope = scene.scope();
+  ContextRoad<Step> road(scene.setup().step, options);
+  for (const double us : todo) {
+    BenchConfig config{};
+    config.work = Step::work(us, scene.scope());
+    std::vector<BenchConfig> configs(known_count(us, scene.scope()), config);
+    scene.add("known", us, "resident", "execute_batch on the resident executor",
+              sample_batches(configs.size(), scene.seconds(us), [&] { road.run_batch(configs); }));
+  }
+}
+
+template <class Step>
+void measure_known(Scene<Step>& scene, const std::vector<double>& lengths) {
+  for (const double us : lengths) {
+    const unsigned count = known_count(us, scene.scope());
+    for (const Entry<Step>& entry : known_roads<Step>(scene.scope(), count)) {
+      if (scene.wanted("known", entry.road, {us}).empty()) continue;
+      const auto road = entry.make(scene.setup());
+      Driver driver(*road);
+      driver.set_work(Step::work(us, scene.scope()));
+      const unsigned slots = scene.scope() == Scope::grid ? std::min(count, 400U) : count;
+      scene.add("known", us, entry.road, entry.what, driver.known(count, slots, scene.seconds(us)));
+      driver.finish();
+    }
+  }
+  measure_known_resident(scene, lengths);
+}
+
+template <class Step>
+void measure_step(const Plan& plan, Report& report, const std::string& name,
+                  const std::function<Step()>& make_step, const std::vector<double>& lengths) {
+  for (const Scope scope : {Scope::block, Scope::grid}) {
+    Scene<Step> scene(plan, report, name, scope, make_step);
+    measure_class(scene, "closed", 1, closed_roads<Step>(scope, plan.context), lengths);
+    for (const unsigned depth : {4U, 16U, 64U}) {
+      std::vector<double> short_enough;  // a window of 64 steps of 10 ms says no more than one of 4
+      std::copy_if(lengths.begin(), lengths.end(), std::back_inserter(short_enough),
+                   [&](double us) { return us * depth <= 40'000; });
+      measure_class(scene, "fed" + std::to_string(depth), depth,
+                    fed_roads<Step>(scope, depth, plan.context), short_enough);
+    }
+    measure_known(scene, lengths);
+  }
+}
+
+/// The memory that a `StreamStep` reads: more than any cache holds.
+Buffer<uint4> make_stream_data(int device) {
+  constexpr std::size_t bytes = std::size_t{1} << 28;
+  Buffer<uint4> data(MemoryKind::device, bytes / sizeof(uint4), device);
+  AATGS_CUDA(cudaMemset(data.data(), static_cast<int>(StreamStep::pattern & 0xFF), bytes),
+             "filling the buffer to stream");
+  AATGS_CUDA(cudaDeviceSynchronize(), "filling the buffer to stream");
+  return data;
 }
 
 }  // namespace
 
-Figure closed_loop(const ContextOptions& options, unsigned rounds) {
-  auto context = make_context<RuntimeConfig, KernelTelemetry>(EchoStep{}, options);
-  RuntimeConfig config = RuntimeConfig::production();
-  std::vector<double> us;
-  const unsigned warm_up = rounds / 10;
-  for (unsigned i = 0; i < rounds; ++i) {
-    label(config, i);
-    const std::uint64_t begin = host_now_ns();
-    (void)context.try_queue(config);
-    auto done = context.poll();
-    while (!done) done = context.poll();
-    const std::uint64_t end = host_now_ns();
-    require_answer(*done);
-    if (i >= warm_up) us.push_back(static_cast<double>(end - begin) / 1e3);
-  }
-  return figure("closed_loop_" + name_of(options), "one config and its telemetry, closed loop",
-                std::move(us));
+void measure_roads(const Plan& plan, Report& report) {
+  AATGS_CUDA(cudaSetDevice(plan.context.device), "selecting the device");
+  measure_step<SpinStep>(
+      plan, report, "spin", [] { return SpinStep{}; }, plan.spin_us);
+  std::optional<Buffer<uint4>> data;
+  const auto make_stream_step = [&] {
+    if (!data) data = make_stream_data(plan.context.device);
+    return StreamStep{data->data(), static_cast<std::uint32_t>(data->size() - 1)};
+  };
+  measure_step<StreamStep>(plan, report, "stream", make_stream_step, plan.stream_us);
 }
 
-Figure fed(const ContextOptions& options, unsigned depth, unsigned batches) {
-  auto context = make_context<RuntimeConfig, KernelTelemetry>(EchoStep{}, options);
-  const std::uint64_t per_batch = options.executor == ExecutorKind::resident ? 10'000 : 500;
-  std::uint64_t queued = 0;
-  std::uint64_t done = 0;
-  std::vector<double> us;
-  for (unsigned batch = 0; batch <= batches; ++batch) {
-    const std::uint64_t begin = host_now_ns();
-    run_to(context, queued, done, (batch + 1) * per_batch, depth);
-    const double ns = static_cast<double>(host_now_ns() - begin);
-    if (batch > 0) us.push_back(ns / 1e3 / static_cast<double>(per_batch));
-  }
-  return figure("fed" + std::to_string(depth) + "_" + name_of(options),
-                std::to_string(depth) + " in flight, time per config", std::move(us));
-}
-
-Figure throughput(const ContextOptions& options, unsigned batches) {
-  Figure f = fed(options, options.config_slots, batches);
-  f.name = "throughput_" + name_of(options);
-  f.what = "millions of configs per second through one ring from one host thread";
-  const double slowest = f.p99;
-  f.p99 = 1 / f.p01;
-  f.p01 = 1 / slowest;
-  f.p50 = 1 / f.p50;
-  return f;
+void measure_sweeps(const Plan& plan, Report& report) {
+  run_sweeps(plan, report);
 }
 
 }  // namespace aatgs::bench

@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <aatgs/host/options.hpp>
-
-#include "samples.hpp"
+#include "plan.hpp"
+#include "report.hpp"
 
 namespace aatgs::bench {
 
-/// One 256-byte config to its 64-byte telemetry, the next queued when that is seen.
-Figure closed_loop(const ContextOptions& options, unsigned rounds);
+/// All roads in the three classes, over the plan's step lengths:
+/// `closed`: the next config depends on the last telemetry.
+/// `fed4`, `fed16`, `fed64`: a config may depend on telemetry that many steps old.
+/// `known`: all configs are known beforehand.
+void measure_roads(const Plan& plan, Report& report);
 
-/// Time per config with `depth` configs in flight, in batches; every telemetry checked.
-Figure fed(const ContextOptions& options, unsigned depth, unsigned batches);
-
-/// Configs per second (not microseconds) through one ring from one host thread, in batches; every
-/// telemetry checked.
-Figure throughput(const ContextOptions& options, unsigned batches);
+/// The resident road alone: rates, the host's costs, and sweeps of what can be set.
+void measure_sweeps(const Plan& plan, Report& report);
 
 }  // namespace aatgs::bench

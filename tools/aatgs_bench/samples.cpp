@@ -2,16 +2,35 @@
 #include "samples.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 namespace aatgs::bench {
 
-Figure figure(std::string name, std::string what, std::vector<double> values) {
+namespace {
+
+std::string short_number(double value) {
+  char text[32];
+  return {text, std::to_chars(text, text + sizeof text, value).ptr};
+}
+
+}  // namespace
+
+std::string Case::name() const {
+  std::string name = group;
+  if (!step.empty()) name += "/" + step;
+  if (!scope.empty()) name += "/" + scope;
+  if (step_us) name += "/" + short_number(*step_us) + "us";
+  return name + "/" + road;
+}
+
+Figure figure(Case of, std::string unit, std::string what, std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const auto at = [&](std::size_t percent) {
-    return values.empty() ? 0.0 : values[std::min(values.size() - 1, values.size() * percent / 100)];
+    return values.empty() ? 0.0
+                          : values[std::min(values.size() - 1, values.size() * percent / 100)];
   };
-  return {std::move(name), std::move(what), at(1), at(50), at(99), values.size()};
+  return {std::move(of), std::move(unit), std::move(what), at(1), at(50), at(99), values.size()};
 }
 
 }  // namespace aatgs::bench

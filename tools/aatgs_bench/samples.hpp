@@ -1,14 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace aatgs::bench {
 
-/// Percentiles of one figure, in microseconds unless its name says otherwise.
+/// What was measured, by which the report finds it again.
+struct Case {
+  std::string group;       ///< `floor`, `closed`, `fed4`, `fed16`, `fed64`, `known`, `sweep`, ...
+  std::string step = {};   ///< `spin` or `stream`; empty where no step of a length is run
+  std::string scope = {};  ///< `block` or `grid`
+  std::optional<double> step_us = {};  ///< nominal length of the step
+  std::string road;  ///< within the other labels: the road, the floor, the point of the sweep
+
+  /// The labels with `/` between them: the key of the figure in the JSON.
+  [[nodiscard]] std::string name() const;
+};
+
+/// Percentiles of one case.
 struct Figure {
-  std::string name;  ///< also the key in the JSON
+  Case of;
+  std::string unit;  ///< `us` (of one config, where configs are run), `ns`, `M/s`, `GB/s`
   std::string what;  ///< one line for a person
   double p01 = 0;
   double p50 = 0;
@@ -16,7 +30,7 @@ struct Figure {
   std::size_t samples = 0;
 };
 
-/// Sorts `values` and reads its percentiles.
-Figure figure(std::string name, std::string what, std::vector<double> values);
+/// Sorts `values` and reads their percentiles.
+Figure figure(Case of, std::string unit, std::string what, std::vector<double> values);
 
 }  // namespace aatgs::bench

@@ -259,18 +259,24 @@ CgProgress CgSolver::State::iterate(double tolerance, std::uint64_t budget) {
   CgProgress progress{};
   std::uint64_t queued = 0;  // iterations
   std::uint64_t in_flight = 0;
-  while (in_flight > 0 || queued < budget) {
-    const bool over = progress.converged != 0 || progress.broken_down != 0;
+  for (;;) {
+    const bool over = progress.converged != 0 || progress.broken_down != 0 || queued == budget;
     if (over && in_flight == 0) break;
-    if (!over && queued < budget && in_flight < ahead) {
+    if (!over && in_flight < ahead) {
       const auto count =
           static_cast<std::uint32_t>(std::min<std::uint64_t>(options.slice, budget - queued));
-      if (!context->queue({tolerance, count, queued == 0 ? 1U : 0U}, options.slice_deadline)) {
+      const CgSlice slice{tolerance, count, queued == 0 ? 1U : 0U};
+      // With something in flight a full ring waits for us to collect, not the other way about.
+      const QueueResult result = in_flight > 0 ? context->try_queue(slice)
+                                               : context->queue(slice, options.slice_deadline);
+      if (result) {
+        queued += count;
+        ++in_flight;
+        continue;
+      }
+      if (in_flight == 0) {
         throw TimeoutError("no room for a conjugate gradient slice within its deadline");
       }
-      queued += count;
-      ++in_flight;
-      continue;
     }
     progress = next_done().telemetry;
     --in_flight;

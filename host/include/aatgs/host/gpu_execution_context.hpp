@@ -92,8 +92,6 @@ class GpuExecutionContext {
   void count_overflow(QueueStatus status);
   void sample_rings();
 
-  static constexpr std::uint32_t sample_interval = 64;
-
   std::unique_ptr<Executor<Config, Telemetry>> executor_;
   ExecutorChoice choice_;
   ContextOptions options_;

@@ -16,7 +16,7 @@ struct ResidentState {
   alignas(line_bytes) std::uint64_t next_claim;  ///< ticket that the next free worker claims
   alignas(line_bytes) std::uint64_t taken;       ///< first ticket + number of configs taken
   std::uint64_t rush_end;  ///< block scope: tickets below it poll the bus, see `wait_for_turn`
-  std::uint32_t order;     ///< `Command` as the service block passed it on
+  alignas(line_bytes) std::uint32_t order;  ///< `Command` as the service block passed it on
 
   /// The grid barrier: arrivals in the high half, flags of `ArrivalFlag` counted in the low half.
   /// Two words used in turn, so that the flags of one barrier cannot be read as the previous one's.

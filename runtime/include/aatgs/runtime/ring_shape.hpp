@@ -15,7 +15,8 @@ constexpr bool is_ring_size(std::uint64_t slots) {
   return slots >= min_ring_slots && slots <= max_ring_slots && std::has_single_bit(slots);
 }
 
-/// Where the messages of a ring lie. Ticket t lives in slot t mod slots, under lap t / slots + 1
+/// Where the messages of a ring lie, one right behind the other: slots that begin on cache lines made
+/// nothing faster, and a round trip 0.1 us slower (H200). Ticket t lives in slot t mod slots, under lap t / slots + 1
 /// (mod 2^32; a slot never sees two laps that are 2^32 apart at the same time).
 struct RingShape {
   std::uint32_t slots = 1;     ///< a power of two
@@ -47,5 +48,15 @@ struct RingShape {
     return lap_of(first_ticket + distance) - 1;
   }
 };
+
+/// Sets all granules of a ring to the laps before `first_ticket`. Before either side runs.
+inline void prepare_slots(Granule* granules, const RingShape& shape, std::uint64_t first_ticket) {
+  for (std::uint32_t slot = 0; slot < shape.slots; ++slot) {
+    const std::uint32_t lap = shape.lap_before(slot, first_ticket);
+    for (std::uint32_t i = 0; i < shape.granules; ++i) {
+      granules[std::uint64_t{slot} * shape.granules + i] = Granule::make(0, 0, 0, lap);
+    }
+  }
+}
 
 }  // namespace aatgs

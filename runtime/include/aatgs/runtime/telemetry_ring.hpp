@@ -41,12 +41,9 @@ struct TelemetryRing {
   /// Sets every slot to the lap before `first_ticket`. Before either side runs; `guards` is the
   /// caller's to set to the same laps (`shape.lap_before`).
   void prepare(std::uint64_t first_ticket) const {
+    prepare_slots(granules, shape, first_ticket);
     for (std::uint32_t slot = 0; slot < shape.slots; ++slot) {
-      const std::uint32_t lap = shape.lap_before(slot, first_ticket);
-      seen[slot] = lap;
-      for (std::uint32_t i = 0; i < shape.granules; ++i) {
-        granules[std::uint64_t{slot} * shape.granules + i] = Granule::make(0, 0, 0, lap);
-      }
+      seen[slot] = shape.lap_before(slot, first_ticket);
     }
   }
 };

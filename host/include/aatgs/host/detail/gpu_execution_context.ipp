@@ -16,7 +16,9 @@ GpuExecutionContext<C, T>::GpuExecutionContext(std::unique_ptr<Executor<C, T>> e
       next_ticket_(options.first_ticket),
       synchronous_(executor_->is_synchronous()),
       quiet_limit_ticks_(static_cast<std::uint64_t>(
-          static_cast<double>(executor_->quiet_limit_ns()) / accounting_.clock.ns_per_tick())) {}
+          static_cast<double>(executor_->quiet_limit_ns()) / accounting_.clock.ns_per_tick())) {
+  accounting_.dense_until = next_ticket_ + Accounting::dense_tickets;
+}
 
 template <class C, class T>
 GpuExecutionContext<C, T>::~GpuExecutionContext() {
@@ -48,9 +50,11 @@ QueueStatus GpuExecutionContext<C, T>::submit(const C& config, Attempt attempt) 
   }
   // After the push, which the scheduler may have interrupted: see `Executor::wake`.
   const std::uint64_t now = TickClock::now();
-  a.queue_times.set(next_ticket_++, synchronous_ ? begin : now);
+  if (a.measures(next_ticket_)) a.queue_times.set(next_ticket_, synchronous_ ? begin : now);
+  ++next_ticket_;
   if (found_idle) ++a.found_idle;
-  if (++a.submitted % sample_interval == 0) sample_rings();
+  ++a.submitted;
+  if (a.submitted % (a.submitted < 1024 ? 16 : 256) == 0) sample_rings();
   if (quiet_limit_ticks_ != 0) {
     if (now - last_submit_ > quiet_limit_ticks_) executor_->wake();
     last_submit_ = now;
@@ -231,6 +235,7 @@ void GpuExecutionContext<C, T>::reset_stats() {
   a.telemetry_ring.clear();
   a.queue_to_visible.clear();
   a.taken_to_finished.clear();
+  a.dense_until = next_ticket_ + Accounting::dense_tickets;
 }
 
 template <class C, class T>

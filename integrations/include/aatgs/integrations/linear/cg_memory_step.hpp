@@ -102,16 +102,17 @@ struct CgMemoryStep {
   template <class Group, class Load, class Use>
   AATGS_HOST_DEVICE static void each(const Group& group, const Part& part, Load load, Use use) {
     constexpr std::uint32_t batch = 4;
-    const std::uint32_t step = group.block_size();
-    for (std::uint64_t i = part.first + group.block_rank(); i < part.last; i += batch * step) {
-      decltype(load(std::uint32_t{})) held[batch];
+    const std::uint32_t apart = group.block_size();
+    AATGS_NO_UNROLL
+    for (std::uint32_t i = part.first + group.block_rank(); i < part.last; i += batch * apart) {
+      decltype(load(i)) held[batch];
+      AATGS_UNROLL
       for (std::uint32_t k = 0; k < batch; ++k) {
-        const std::uint64_t at = i + k * step;
-        if (at < part.last) held[k] = load(static_cast<std::uint32_t>(at));
+        if (i + k * apart < part.last) held[k] = load(i + k * apart);
       }
+      AATGS_UNROLL
       for (std::uint32_t k = 0; k < batch; ++k) {
-        const std::uint64_t at = i + k * step;
-        if (at < part.last) use(static_cast<std::uint32_t>(at), held[k]);
+        if (i + k * apart < part.last) use(i + k * apart, held[k]);
       }
     }
   }
@@ -168,8 +169,9 @@ struct CgMemoryStep {
   }
 
   template <class Group, class Column, class Gather>
-  AATGS_HOST_DEVICE double multiply(const Group& group, const Part& part, double* scratch,
-                                    const Column* columns, Gather gather) const {
+  AATGS_NO_INLINE AATGS_HOST_DEVICE double multiply(const Group& group, const Part& part,
+                                                    double* scratch, const Column* columns,
+                                                    Gather gather) const {
     const SlicedRows<Column> matrix{memory.values, columns, memory.offsets, memory.lanes};
     double sum = 0;
     multiply_rows<true>(group, matrix, part.first_slice, part.last_slice, part.last - part.first,

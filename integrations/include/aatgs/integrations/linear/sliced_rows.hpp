@@ -6,6 +6,19 @@
 
 #include <aatgs/runtime/platform.hpp>
 
+/// For loops that live on many loads under way. Before a loop: unrolled wholly, or not at all, where
+/// registers are scarce. Before a function: with registers of its own; inlined into a large kernel,
+/// ptxas runs short of them and issues a load only when the one before it has been used.
+#if defined(__CUDA_ARCH__)
+#define AATGS_UNROLL _Pragma("unroll")
+#define AATGS_NO_UNROLL _Pragma("unroll 1")
+#define AATGS_NO_INLINE __noinline__
+#else
+#define AATGS_UNROLL
+#define AATGS_NO_UNROLL
+#define AATGS_NO_INLINE
+#endif
+
 namespace aatgs::linear {
 
 /// A matrix as the steps read it: rows in slices whose entries are interleaved, so that the 32 threads
@@ -40,19 +53,19 @@ __device__ double multiply_groups(const SlicedRows<Column>& matrix, std::uint32_
   double values[multiply_batch];
   Column columns[multiply_batch];
   double x[multiply_batch];
-#pragma unroll
+  AATGS_UNROLL
   for (std::uint32_t j = 0; j < multiply_batch; ++j) {
     if (k + j >= end) continue;
     const std::size_t at = std::size_t{k + j} * slice_entries + lane;
     values[j] = streamed ? __ldcs(matrix.values + at) : matrix.values[at];
     columns[j] = streamed ? __ldcs(matrix.columns + at) : matrix.columns[at];
   }
-#pragma unroll
+  AATGS_UNROLL
   for (std::uint32_t j = 0; j < multiply_batch; ++j) {
     if (k + j < end) x[j] = gather(row, columns[j]);
   }
   double sum = 0;
-#pragma unroll
+  AATGS_UNROLL
   for (std::uint32_t j = 0; j < multiply_batch; ++j) {
     if (k + j < end) sum += values[j] * x[j];
   }
@@ -78,12 +91,14 @@ AATGS_HOST_DEVICE void multiply_rows(const Group& group, const SlicedRows<Column
   std::uint32_t s = first + group.block_rank() / 32;
   std::uint32_t begin = s < last ? matrix.offsets[s] : 0;
   std::uint32_t end = s < last ? matrix.offsets[s + 1] : 0;
+  AATGS_NO_UNROLL
   for (; s < last; s += warps) {
     const bool more = s + warps < last;  // loaded early: its wait hides behind this slice's
     const std::uint32_t next_begin = more ? matrix.offsets[s + warps] : 0;
     const std::uint32_t next_end = more ? matrix.offsets[s + warps + 1] : 0;
     const std::uint32_t row = (s - first) * slice_rows + lane / matrix.lanes;
     double sum = 0;
+    AATGS_NO_UNROLL
     for (std::uint32_t k = begin; k < end; k += multiply_batch) {
       sum += detail::multiply_groups<streamed>(matrix, k, end, lane, row, gather);
     }

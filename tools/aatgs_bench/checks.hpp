@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ratios that the project promises, from the figures of one run.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "report.hpp"
+
+namespace aatgs::bench {
+
+/// A ratio of things that were measured; empty where one was not.
+using Value = std::optional<double>;
+
+inline Value over(Value a, Value b) {
+  return a && b ? Value(*a / *b) : std::nullopt;
+}
+
+inline Value smaller(Value a, Value b) {
+  return a && b ? std::min(*a, *b) : (a ? a : b);
+}
+
+/// Best other road over the resident one, the worst of the cases of these labels. An empty label,
+/// or a length between the two, stands for all.
+struct AgainstOthers {
+  std::vector<std::string> groups;
+  std::string scope = {};
+  double from_us = 0;
+  double to_us = std::numeric_limits<double>::infinity();
+  std::string step = {};
+
+  [[nodiscard]] Value worst(const Report& report) const {
+    Value worst;
+    for (const Figure& ours : report.figures) {
+      if (ours.of.road != our_road || !covers(ours.of)) continue;
+      const Figure* other = report.best_other(ours.of);
+      if (other != nullptr) worst = smaller(worst, other->p50 / ours.p50);
+    }
+    return worst;
+  }
+
+ private:
+  [[nodiscard]] bool covers(const Case& of) const {
+    return std::find(groups.begin(), groups.end(), of.group) != groups.end() &&
+           (scope.empty() || of.scope == scope) && (step.empty() || of.step == step) &&
+           of.step_us && *of.step_us >= from_us && *of.step_us <= to_us;
+  }
+};
+
+/// How the settings as given stand to the best of the sweep; the worse of rate and round trip.
+inline Value defaults_against_best(const Report& report) {
+  double best_rate = 0;
+  double best_roundtrip = std::numeric_limits<double>::infinity();
+  for (const Figure& f : report.figures) {
+    if (f.of.group == "tune_rate") best_rate = std::max(best_rate, f.p50);
+    if (f.of.group == "tune_roundtrip") best_roundtrip = std::min(best_roundtrip, f.p50);
+  }
+  const Value rate = over(report.median("tune_rate/default"), best_rate);
+  const Value roundtrip = over(best_roundtrip, report.median("tune_roundtrip/default"));
+  return rate && roundtrip ? smaller(rate, roundtrip) : std::nullopt;
+}
+
+inline Value high_percentile(const Report& report, const std::string& name) {
+  const Figure* f = report.find(name);
+  return f == nullptr ? Value() : Value(f->p99);
+}
+
+struct Check {
+  const char* key;
+  std::function<Value(const Report&)> value;
+};
+
+/// All checks: a new one is a line here.
+inline std::vector<Check> all_checks() {
+  const std::string block = "closed/spin/block/0us/resident";
+  const std::string grid = "closed/spin/grid/0us/resident";
+  const std::vector<std::string> closed{"closed"};
+  const std::vector<std::string> fed16{"fed16"};
+  const std::vector<std::string> closed_and_fed{"closed", "fed4", "fed16", "fed64"};
+  const std::vector<std::string> every{"closed", "fed4", "fed16", "fed64", "known"};
+  const std::vector<std::string> known{"known"};
+  const auto median = [](std::string name, double factor = 1) {
+    return [=](const Report& r) { return over(r.median(name), 1 / factor); };
+  };
+  const auto ratio = [](std::string a, std::string b) {
+    return [=](const Report& r) { return over(r.median(a), r.median(b)); };
+  };
+  const auto others = [](AgainstOthers which) {
+    return [=](const Report& r) { return which.worst(r); };
+  };
+  return {
+      {"roundtrip_block", ratio(block, "floor/ping_pong")},
+      {"roundtrip_block_p99",
+       [=](const Report& r) {
+         return over(high_percentile(r, block), high_percentile(r, "floor/ping_pong"));
+       }},
+      {"roundtrip_grid", ratio(grid, "floor/ping_pong")},
+      {"grid_step", ratio("fed16/spin/grid/0us/resident", "floor/grid_barrier_64")},
+      {"configs_per_s_1", median("tune_rate/default", 1e6)},
+      {"bytes_4k",
+       [](const Report& r) {
+         const Value rate =
+             r.median("size_rate/4096");  // millions of 4096 bytes, against 1e9 bytes
+         return over(rate ? Value(*rate * 4.096) : rate, r.median("floor/copy_to_gpu"));
+       }},
+      {"try_queue_ns", median("host/try_queue")},
+      {"poll_ns", median("host/poll")},
+      {"closed_loop_block", others({closed, "block", 0, 0, "spin"})},
+      {"closed_loop_grid", others({closed, "grid", 0, 0, "spin"})},
+      {"fed16_block", others({fed16, "block", 0, 0, "spin"})},
+      {"fed16_grid", others({fed16, "grid", 0, 0, "spin"})},
+      {"fed_worst", others({closed_and_fed, "", 0, 300})},
+      {"long_worst", others({every, "", 1000, 10'000})},
+      {"known_batch_grid_0us", others({known, "grid", 0, 0, "spin"})},
+      {"known_batch_grid_10us", others({known, "grid", 10})},
+      {"defaults", defaults_against_best},
+  };
+}
+
+/// Fills in what the figures suffice for.
+inline void fill_checks(Report& report) {
+  for (const Check& check : all_checks()) {
+    if (const Value value = check.value(report)) report.checks[check.key] = *value;
+  }
+}
+
+}  // namespace aatgs::bench

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <regex>
+#include <string>
+#include <vector>
+
+#include <aatgs/host/options.hpp>
+
+namespace aatgs::bench {
+
+/// What to measure, and for how long.
+struct Plan {
+  ContextOptions context;       ///< of our own roads
+  std::regex only{""};          ///< names that contain a match are measured
+  double seconds = 0.05;        ///< of sampling for one figure
+  std::vector<double> spin_us;  ///< step lengths
+  std::vector<double> stream_us;
+
+  [[nodiscard]] bool wants(const std::string& name) const { return std::regex_search(name, only); }
+};
+
+}  // namespace aatgs::bench

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// The steps that every road runs, and what goes to and from them.
+#pragma once
+
+#include <cstdint>
+
+#include <aatgs/device/primitives.cuh>
+#include <aatgs/host/options.hpp>
+
+namespace aatgs::bench {
+
+/// A config that can be told apart at both of its ends.
+template <std::size_t Bytes>
+struct SizedConfig {
+  std::uint32_t ticket;  ///< low half
+  std::uint32_t work;    ///< unit: see the step
+  std::uint32_t filler[Bytes / 4 - 3];
+  std::uint32_t tail;  ///< `tail_of` the ticket
+};
+using BenchConfig = SizedConfig<256>;
+
+struct BenchTelemetry {
+  std::uint32_t ticket;
+  std::uint32_t filler[14];
+  std::uint32_t tail;
+};
+
+static_assert(sizeof(BenchConfig) == 256 && sizeof(BenchTelemetry) == 64);
+
+constexpr std::uint32_t tail_of(std::uint64_t ticket) {
+  return static_cast<std::uint32_t>(ticket) * 2654435761U + 1;
+}
+
+/// Answers with the two ends of the config: the telemetry proves that the whole config was there.
+template <class Group, class Config>
+__device__ void echo(Group& group, const Config& config, BenchTelemetry& out) {
+  if (group.rank() != 0) return;
+  out.ticket = config.ticket;
+  out.tail = config.tail;
+}
+
+/// Spins on the GPU's timer for `work` nanoseconds.
+struct SpinStep {
+  static constexpr bool device_only = true;
+  static constexpr unsigned block_threads = 64;
+  static constexpr double tuned_at_us = 0;  ///< length at which other roads find their best width
+
+  static std::uint32_t work(double us, Scope) { return static_cast<std::uint32_t>(us * 1e3); }
+
+  template <class Group, class Config>
+  __device__ void operator()(Group& group, const Config& config, BenchTelemetry& out) const {
+    if (config.work != 0) {
+      if (group.block_rank() == 0) {
+        const std::uint64_t begin = device::timer_ns();
+        while (device::timer_ns() - begin < config.work) {
+        }
+      }
+      group.sync_block();
+    }
+    echo(group, config, out);
+  }
+};
+
+/// Reads `work` KiB of a large buffer, which holds `pattern` in every word; each config begins
+/// where the one before it ended, so that no cache helps.
+struct StreamStep {
+  static constexpr bool device_only = true;
+  static constexpr unsigned block_threads = 512;
+  static constexpr double tuned_at_us = 30;
+  static constexpr std::uint32_t pattern = 0x01010101;
+
+  const uint4* data;
+  std::uint32_t mask;  ///< elements - 1; a power of two of them
+
+  /// As much as one block, or the whole GPU, reads in about that time (H200).
+  static std::uint32_t work(double us, Scope scope) {
+    return static_cast<std::uint32_t>(us * (scope == Scope::grid ? 3000 : 30));
+  }
+
+  template <class Group, class Config>
+  __device__ void operator()(Group& group, const Config& config, BenchTelemetry& out) const {
+    const std::uint32_t count = config.work * 64;
+    const std::uint32_t begin = config.ticket * count;
+    const std::uint32_t stride = group.size();
+    std::uint32_t sum = 0;
+    std::uint32_t seen = 0;
+    for (std::uint32_t i = group.rank(); i < count; i += 4 * stride) {
+#pragma unroll
+      for (std::uint32_t k = 0; k < 4; ++k) {
+        const std::uint32_t at = i + k * stride;
+        if (at >= count) continue;
+        const uint4 v = data[(begin + at) & mask];
+        sum += v.x + v.y + v.z + v.w;
+        ++seen;
+      }
+    }
+    if (sum != seen * 4 * pattern) group.fail(1);
+    echo(group, config, out);
+  }
+};
+
+}  // namespace aatgs::bench

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// The resident road on its own: rates, what the host pays, and what the settings do.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "context_feeder.cuh"
+#include "plan.hpp"
+#include "report.hpp"
+
+namespace aatgs::bench {
+
+inline constexpr std::uint64_t configs_per_rate = 10'000;
+
+inline ContextOptions resident_block(const Plan& plan) {
+  ContextOptions options = plan.context;
+  options.executor = ExecutorKind::resident;
+  options.scope = Scope::block;
+  return options;
+}
+
+/// Rate and round trip of one point, as `<kind>_rate/<point>` and `<kind>_roundtrip/<point>`.
+template <std::size_t Bytes>
+void measure_point(const Plan& plan, Report& report, const std::string& kind,
+                   const std::string& point, const ContextOptions& options) {
+  const Case rate{.group = kind + "_rate", .road = point};
+  const Case roundtrip{.group = kind + "_roundtrip", .road = point};
+  if (!plan.wants(rate.name()) && !plan.wants(roundtrip.name())) return;
+  ContextFeeder<Bytes> feeder(options);
+  const std::string bytes = std::to_string(Bytes) + " B configs";
+  if (plan.wants(rate.name())) {
+    report.add(figure(rate, "M/s", bytes + ", one ring, one host thread",
+                      feeder.rates(configs_per_rate, 2 * plan.seconds)));
+  }
+  if (plan.wants(roundtrip.name())) {
+    report.add(
+        figure(roundtrip, "us", bytes + ", one at a time", feeder.closed_loop(2 * plan.seconds)));
+  }
+}
+
+/// Whether so many worker blocks of a light step fit any GPU of this size.
+inline bool fits(const Plan& plan, std::uint32_t workers) {
+  int sms = 0;
+  AATGS_CUDA(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, plan.context.device),
+             "asking for the number of SMs");
+  return workers <= 4 * static_cast<std::uint32_t>(sms);
+}
+
+/// The settings that bear on speed, one at a time; the others stay as they are.
+inline void sweep_settings(const Plan& plan, Report& report) {
+  const ContextOptions as_given = resident_block(plan);
+  measure_point<256>(plan, report, "tune", "default", as_given);
+  for (const std::uint32_t slots : {4U, 16U, 64U, 256U, 1024U, 4096U}) {
+    ContextOptions options = as_given;
+    options.config_slots = options.telemetry_slots = slots;
+    measure_point<256>(plan, report, "tune", "slots_" + std::to_string(slots), options);
+  }
+  for (const std::uint32_t window : {1U, 2U, 4U, 8U, 16U, 32U}) {
+    ContextOptions options = as_given;
+    options.hot_window = window;
+    measure_point<256>(plan, report, "tune", "hot_window_" + std::to_string(window), options);
+  }
+  for (const std::uint32_t workers : {16U, 64U, 132U, 264U}) {
+    if (!fits(plan, workers)) continue;
+    ContextOptions options = as_given;
+    options.workers = workers;
+    measure_point<256>(plan, report, "tune", "workers_" + std::to_string(workers), options);
+  }
+}
+
+inline void sweep_config_size(const Plan& plan, Report& report) {
+  const ContextOptions options = resident_block(plan);
+  measure_point<16>(plan, report, "size", "16", options);
+  measure_point<64>(plan, report, "size", "64", options);
+  measure_point<256>(plan, report, "size", "256", options);
+  measure_point<1024>(plan, report, "size", "1024", options);
+  measure_point<4096>(plan, report, "size", "4096", options);
+}
+
+/// Rate of 10 us steps: as many tenths of a million per second as there are workers, ideally.
+inline void sweep_concurrency(const Plan& plan, Report& report) {
+  for (const std::uint32_t workers : {1U, 2U, 4U, 8U, 16U, 32U, 64U, 128U, 256U, 512U, 0U}) {
+    const std::string point = workers == 0 ? "all" : std::to_string(workers);
+    const Case of{.group = "workers_rate", .road = point};
+    if (!plan.wants(of.name()) || !fits(plan, workers)) continue;
+    ContextOptions options = resident_block(plan);
+    options.workers = workers;
+    ContextFeeder<256> feeder(options);
+    feeder.set_work(SpinStep::work(10, Scope::block));
+    const std::uint64_t per_sample = workers == 0 ? 8192 : 16 * workers;
+    report.add(figure(of, "M/s", "10 us steps on " + point + " worker blocks",
+                      feeder.rates(per_sample, plan.seconds)));
+  }
+}
+
+inline void measure_host_costs(const Plan& plan, Report& report) {
+  const Case try_queue{.group = "host", .road = "try_queue"};
+  const Case poll{.group = "host", .road = "poll"};
+  if (!plan.wants(try_queue.name()) && !plan.wants(poll.name())) return;
+  auto costs = ContextFeeder<256>(resident_block(plan)).call_costs(4 * plan.seconds);
+  report.add(figure(try_queue, "ns",
+                    "one try_queue, from runs of up to 256 while the GPU takes them",
+                    std::move(costs.try_queue_ns)));
+  report.add(figure(poll, "ns", "one poll that finds a telemetry, from runs of up to 256",
+                    std::move(costs.poll_ns)));
+}
+
+inline void run_sweeps(const Plan& plan, Report& report) {
+  measure_host_costs(plan, report);
+  sweep_settings(plan, report);
+  sweep_config_size(plan, report);
+  sweep_concurrency(plan, report);
+}
+
+}  // namespace aatgs::bench
