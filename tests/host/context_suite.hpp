@@ -96,8 +96,10 @@ TEST_CASE("context: a config or its telemetry is lost, doubled or torn") {
     CHECK(stats.completed == count);
     CHECK(stats.dropped == 0);
     CHECK(stats.in_flight == 0);
-    CHECK(stats.queue_to_visible.count == count);
-    CHECK(stats.taken_to_finished.count == count);
+    // All of the first 1024, then every 8th.
+    const std::uint64_t measured = count <= 1024 ? count : 1024 + (count + 7) / 8 - 1024 / 8;
+    CHECK(stats.queue_to_visible.count == measured);
+    CHECK(stats.taken_to_finished.count == measured);
   });
 }
 

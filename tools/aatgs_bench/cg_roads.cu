@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cg_roads.hpp"
-
 #include <cublas_v2.h>
 #include <cusparse.h>
 
+#include <aatgs/host/cuda_check.hpp>
+#include <aatgs/host/memory.hpp>
+#include <aatgs/integrations/linear/cg_solver.hpp>
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -13,9 +14,7 @@
 #include <thread>
 #include <utility>
 
-#include <aatgs/host/cuda_check.hpp>
-#include <aatgs/host/memory.hpp>
-#include <aatgs/integrations/linear/cg_solver.hpp>
+#include "cg_roads.hpp"
 
 namespace aatgs::bench {
 
@@ -211,11 +210,10 @@ class LibraryCg {
     const auto rows = static_cast<std::int64_t>(n_);
     const auto entries = static_cast<std::int64_t>(a.entry_count());
     if (format == Format::sliced) {
-      check(cusparseCreateSlicedEll(&matrix_, rows, rows, entries,
-                                    static_cast<std::int64_t>(values_.size()), slice_rows,
-                                    offsets_.data(), columns_.data(), values_.data(),
-                                    CUSPARSE_INDEX_32I, CUSPARSE_INDEX_32I,
-                                    CUSPARSE_INDEX_BASE_ZERO, CUDA_R_64F),
+      check(cusparseCreateSlicedEll(
+                &matrix_, rows, rows, entries, static_cast<std::int64_t>(values_.size()),
+                slice_rows, offsets_.data(), columns_.data(), values_.data(), CUSPARSE_INDEX_32I,
+                CUSPARSE_INDEX_32I, CUSPARSE_INDEX_BASE_ZERO, CUDA_R_64F),
             "describing the sliced matrix to cuSPARSE");
     } else {
       check(cusparseCreateCsr(&matrix_, rows, rows, entries, offsets_.data(), columns_.data(),
@@ -226,32 +224,33 @@ class LibraryCg {
     check(cusparseCreateDnVec(&p_vector_, rows, p_.data(), CUDA_R_64F), "describing p");
     check(cusparseCreateDnVec(&q_vector_, rows, q_.data(), CUDA_R_64F), "describing q");
     std::size_t bytes = 0;
-    check(cusparseSpMV_bufferSize(libraries_.sparse, CUSPARSE_OPERATION_NON_TRANSPOSE, &one, matrix_,
-                                  p_vector_, &zero, q_vector_, CUDA_R_64F, algorithm_, &bytes),
-          "asking cuSPARSE for its buffer");
+    check(
+        cusparseSpMV_bufferSize(libraries_.sparse, CUSPARSE_OPERATION_NON_TRANSPOSE, &one, matrix_,
+                                p_vector_, &zero, q_vector_, CUDA_R_64F, algorithm_, &bytes),
+        "asking cuSPARSE for its buffer");
     buffer_ = std::make_unique<Buffer<unsigned char>>(MemoryKind::device,
                                                       std::max<std::size_t>(bytes, 16), device);
-    check(cusparseSpMV_preprocess(libraries_.sparse, CUSPARSE_OPERATION_NON_TRANSPOSE, &one, matrix_,
-                                  p_vector_, &zero, q_vector_, CUDA_R_64F, algorithm_,
+    check(cusparseSpMV_preprocess(libraries_.sparse, CUSPARSE_OPERATION_NON_TRANSPOSE, &one,
+                                  matrix_, p_vector_, &zero, q_vector_, CUDA_R_64F, algorithm_,
                                   buffer_->data()),
           "letting cuSPARSE look at the matrix");
     libraries_.wait();
   }
 
-  void dot(const Buffer<double>& a, const Buffer<double>& b, double Scalars::* into) {
+  void dot(const Buffer<double>& a, const Buffer<double>& b, double Scalars::*into) {
     check(cublasDdot(libraries_.blas, static_cast<int>(n_), a.data(), 1, b.data(), 1,
                      &(scalars_.data()->*into)),
           "a dot product");
   }
-  void add(double Scalars::* factor, const Buffer<double>& a, Buffer<double>& to) {
-    check(cublasDaxpy(libraries_.blas, static_cast<int>(n_), &(scalars_.data()->*factor), a.data(), 1,
-                      to.data(), 1),
+  void add(double Scalars::*factor, const Buffer<double>& a, Buffer<double>& to) {
+    check(cublasDaxpy(libraries_.blas, static_cast<int>(n_), &(scalars_.data()->*factor), a.data(),
+                      1, to.data(), 1),
           "adding a vector");
   }
 
   void iterate() {
-    check(cusparseSpMV(libraries_.sparse, CUSPARSE_OPERATION_NON_TRANSPOSE, &one, matrix_, p_vector_,
-                       &zero, q_vector_, CUDA_R_64F, algorithm_, buffer_->data()),
+    check(cusparseSpMV(libraries_.sparse, CUSPARSE_OPERATION_NON_TRANSPOSE, &one, matrix_,
+                       p_vector_, &zero, q_vector_, CUDA_R_64F, algorithm_, buffer_->data()),
           "multiplying with the matrix");
     dot(p_, q_, &Scalars::curvature);
     begin_iteration<<<1, 1, 0, libraries_.stream>>>(scalars_.data());

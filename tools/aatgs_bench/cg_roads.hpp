@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/host/options.hpp>
+#include <aatgs/integrations/linear/csr_matrix.hpp>
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include <aatgs/host/options.hpp>
-#include <aatgs/integrations/linear/csr_matrix.hpp>
 namespace aatgs::bench {
 
 /// One road: its name in a figure, and the microseconds of an iteration in each run.
@@ -27,10 +26,11 @@ struct CgComparison {
   [[nodiscard]] double ratio() const;
 };
 
-/// `runs` solves by each road after one to warm up. Roads are named `cg_NAME_...`. The libraries get
-/// device scalars, so that they never wait for the host, buffers and algorithms prepared beforehand,
-/// CSR by both algorithms and sliced ELL, p = r + beta p fused into one kernel, and both launches and
-/// a graph of 50 iterations. Throws Error if a residual is wrong, TimeoutError if a run hangs.
+/// `runs` solves by each road after one to warm up. Roads are named `cg_NAME_...`. The libraries
+/// get device scalars, so that they never wait for the host, buffers and algorithms prepared
+/// beforehand, CSR by both algorithms and sliced ELL, p = r + beta p fused into one kernel, and
+/// both launches and a graph of 50 iterations. Throws Error if a residual is wrong, TimeoutError if
+/// a run hangs.
 CgComparison compare_cg(const std::string& name, const linear::CsrMatrix& matrix,
                         const ContextOptions& options, unsigned runs);
 

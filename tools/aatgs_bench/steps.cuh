@@ -65,7 +65,7 @@ struct SpinStep {
 /// where the one before it ended, so that no cache helps.
 struct StreamStep {
   static constexpr bool device_only = true;
-  static constexpr unsigned block_threads = 512;
+  static constexpr unsigned block_threads = 1024;
   static constexpr double tuned_at_us = 30;
   static constexpr std::uint32_t pattern = 0x01010101;
 
