@@ -21,8 +21,8 @@ struct Backend {
         options.queue_deadline = 10s;
         options.park_after = 5ms;
         options.step_deadline = 10s;
-        all.push_back({std::string(to_string(executor)) + ", " + std::string(to_string(scope)),
-                       options});
+        all.push_back(
+            {std::string(to_string(executor)) + ", " + std::string(to_string(scope)), options});
       }
     }
     return all;

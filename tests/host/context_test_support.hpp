@@ -5,6 +5,9 @@
 
 #include <doctest/doctest.h>
 
+#include <aatgs/host/gpu_execution_context.hpp>
+#include <aatgs/host/memory.hpp>
+#include <aatgs/runtime/message.hpp>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -12,16 +15,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <cuda/atomic>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
-
-#include <cuda/atomic>
-
-#include <aatgs/host/gpu_execution_context.hpp>
-#include <aatgs/host/memory.hpp>
-#include <aatgs/runtime/message.hpp>
 
 namespace aatgs::test {
 
@@ -31,9 +29,6 @@ inline std::uint64_t environment(const char* name, std::uint64_t otherwise) {
   const char* text = std::getenv(name);
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
-
-/// Largest telemetry that fits a message together with its record.
-inline constexpr std::size_t largest_telemetry = max_message_bytes - 32;
 
 /// One way to run the suite.
 struct Variant {
@@ -171,10 +166,10 @@ bool is_echo(const Config& config, const Telemetry& out) {
 /// What `TestStep` does with a config, besides its hash.
 enum class Op : std::uint32_t {
   hash,
-  fail,         ///< thread `value` mod size fails with `number`
-  hold,         ///< until `Word::gate` is open, or `value` ns have passed; an abort ends it too
-  hold_fast,    ///< the same, but deaf to an abort
-  rewrite,      ///< checks that all cells are `value`, then sets them to `value` + 1, at its very end
+  fail,       ///< thread `value` mod size fails with `number`
+  hold,       ///< until `Word::gate` is open, or `value` ns have passed; an abort ends it too
+  hold_fast,  ///< the same, but deaf to an abort
+  rewrite,    ///< checks that all cells are `value`, then sets them to `value` + 1, at its very end
   collectives,  ///< checks reduce and broadcast; the broadcast root is `number` mod size
   barrier,      ///< checks `sync`, `number` times
 };
@@ -240,7 +235,8 @@ struct TestStep {
   AATGS_HOST_DEVICE void operator()(Group& group, const Order& order, Report& out) const {
     const std::uint64_t hash = group.sum(part_of_hash(order, group.rank(), group.size()));
     std::uint32_t errors = 0;
-    if (order.op == Op::fail && group.rank() == order.value % group.size()) group.fail(order.number);
+    if (order.op == Op::fail && group.rank() == order.value % group.size())
+      group.fail(order.number);
     if (order.op == Op::hold || order.op == Op::hold_fast) hold(group, order);
     if (order.op == Op::rewrite) errors = rewrite(group, static_cast<std::uint32_t>(order.value));
     if (order.op == Op::collectives) errors = collectives(group, order.number);
@@ -291,7 +287,8 @@ struct TestStep {
     }
     return errors;
   }
-  /// No collective call comes after it: only the end of the step can wait for the last, slow thread.
+  /// No collective call comes after it: only the end of the step can wait for the last, slow
+  /// thread.
   template <class Group>
   AATGS_HOST_DEVICE void write_last(Group& group, std::uint32_t value) const {
     const std::uint64_t begin = step_clock_ns();
@@ -322,8 +319,8 @@ struct TestStep {
 
   template <class Group>
   AATGS_HOST_DEVICE static std::uint32_t collectives(Group& group, std::uint32_t number) {
-    std::uint32_t errors = reductions<int>(group) + reductions<float>(group) +
-                           reductions<double>(group);
+    std::uint32_t errors =
+        reductions<int>(group) + reductions<float>(group) + reductions<double>(group);
     const std::uint32_t last = group.size() - 1;
     const std::uint64_t mine = (std::uint64_t{1} << 40) + group.rank();
     if (group.reduce(mine, LastOf{}) != (std::uint64_t{1} << 40) + last) ++errors;
@@ -365,7 +362,9 @@ inline Order make_order(Op op, std::uint32_t number = 0, std::uint64_t value = 0
   order.value = value;
   return order;
 }
-inline Order hold_order() { return make_order(Op::hold, 0, longest_hold_ns); }
+inline Order hold_order() {
+  return make_order(Op::hold, 0, longest_hold_ns);
+}
 
 /// Whether `report` is whole and belongs to `order`.
 inline bool is_report_of(const Order& order, const Report& report) {

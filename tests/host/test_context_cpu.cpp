@@ -22,8 +22,8 @@ struct Backend {
         options.scope = scope;
         options.cpu_threads = threads;
         options.queue_deadline = 10s;
-        all.push_back({std::string(to_string(scope)) + ", threads: " + std::to_string(threads),
-                       options});
+        all.push_back(
+            {std::string(to_string(scope)) + ", threads: " + std::to_string(threads), options});
       }
     }
     return all;
@@ -33,7 +33,9 @@ struct Backend {
                                                      const ContextOptions& options) {
     return make_cpu_context<Config, Telemetry>(step, options);
   }
-  static std::uint32_t half_of_the_workers(const ContextOptions&) { return 0; }
+  static std::uint32_t half_of_the_workers(const ContextOptions&) {
+    return 0;
+  }
 };
 
 }  // namespace aatgs::test

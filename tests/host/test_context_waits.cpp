@@ -2,10 +2,9 @@
 // The context above an executor that does what no real one can be made to do when it is wanted.
 #include <doctest/doctest.h>
 
+#include <aatgs/host/gpu_execution_context.hpp>
 #include <array>
 #include <thread>
-
-#include <aatgs/host/gpu_execution_context.hpp>
 
 namespace aatgs {
 namespace {

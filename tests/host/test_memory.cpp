@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <aatgs/host/hang_record.hpp>
+#include <aatgs/host/memory.hpp>
+#include <aatgs/host/ring_memory.hpp>
 #include <array>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <aatgs/host/hang_record.hpp>
-#include <aatgs/host/memory.hpp>
-#include <aatgs/host/ring_memory.hpp>
 
 namespace aatgs {
 namespace {

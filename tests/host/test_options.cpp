@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <aatgs/host/make_cpu_context.hpp>
 #include <functional>
 #include <string>
-
-#include <aatgs/host/make_cpu_context.hpp>
 
 namespace aatgs {
 namespace {
@@ -54,7 +53,8 @@ TEST_CASE("options: a ring size that is no power of two is taken, or not named")
 }
 
 TEST_CASE("options: another value that cannot work is taken, or not named") {
-  CHECK(contains(refusal([](ContextOptions& o) { o.queue_deadline = -1ns; }), "queue_deadline = -1"));
+  CHECK(
+      contains(refusal([](ContextOptions& o) { o.queue_deadline = -1ns; }), "queue_deadline = -1"));
   CHECK(contains(refusal([](ContextOptions& o) { o.park_after = -7ns; }), "park_after = -7"));
   CHECK(contains(refusal([](ContextOptions& o) { o.step_deadline = 0ns; }), "step_deadline = 0"));
   CHECK(contains(refusal([](ContextOptions& o) { o.hot_window = 0; }), "hot_window = 0"));
@@ -75,7 +75,8 @@ TEST_CASE("options: a name is parsed as another one, or an unknown one is taken"
                           ExecutorKind::graph, ExecutorKind::cpu}) {
     CHECK(parse_executor(to_string(kind)) == kind);
   }
-  for (const Scope scope : {Scope::block, Scope::grid}) CHECK(parse_scope(to_string(scope)) == scope);
+  for (const Scope scope : {Scope::block, Scope::grid})
+    CHECK(parse_scope(to_string(scope)) == scope);
 
   for (const std::string wrong : {"gpu", "", "CPU", "cpu "}) {
     const std::string message = message_of<OptionError>([&] { parse_executor(wrong); });

@@ -33,8 +33,8 @@ inline std::vector<Variant> all_variants() {
   return all;
 }
 
-/// A random symmetric, diagonally dominant matrix whose row i has about `length(i)` entries that lie
-/// anywhere.
+/// A random symmetric, diagonally dominant matrix whose row i has about `length(i)` entries that
+/// lie anywhere.
 template <class Length>
 CsrMatrix scattered(std::uint32_t n, Length length) {
   std::mt19937_64 random(n);

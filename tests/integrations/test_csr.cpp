@@ -70,16 +70,21 @@ TEST_CASE("values of one place are not added, or in an order that depends on the
 }
 
 TEST_CASE("an entry outside the matrix or not finite is accepted") {
-  CHECK(error<InputError>([] { from(2, 3, {{2, 0, 1}}); }) ==
-        "entry (2, 0) is outside a matrix of 2 x 3");
-  CHECK(error<InputError>([] { from(2, 3, {{1, 3, 1}}); }) ==
-        "entry (1, 3) is outside a matrix of 2 x 3");
-  CHECK(error<InputError>([] { from(2, 2, {{1, 0, not_a_number}}); }) ==
-        "entry (1, 0) is not a finite number");
-  CHECK(error<InputError>([] { from(2, 2, {{0, 0, -infinity}}); }) ==
-        "entry (0, 0) is not a finite number");
-  CHECK(error<InputError>([] { from(2, 2, {{0, 1, most}, {0, 1, most}}); }) ==
-        "entry (0, 1) is not a finite number");  // their sum
+  CHECK(error<InputError>([] {
+          from(2, 3, {{2, 0, 1}});
+        }) == "entry (2, 0) is outside a matrix of 2 x 3");
+  CHECK(error<InputError>([] {
+          from(2, 3, {{1, 3, 1}});
+        }) == "entry (1, 3) is outside a matrix of 2 x 3");
+  CHECK(error<InputError>([] {
+          from(2, 2, {{1, 0, not_a_number}});
+        }) == "entry (1, 0) is not a finite number");
+  CHECK(error<InputError>([] {
+          from(2, 2, {{0, 0, -infinity}});
+        }) == "entry (0, 0) is not a finite number");
+  CHECK(error<InputError>([] {
+          from(2, 2, {{0, 1, most}, {0, 1, most}});
+        }) == "entry (0, 1) is not a finite number");  // their sum
   CHECK_THROWS_AS(from(0, 2, {}), InputError);
   CHECK_THROWS_AS(from(2, 0, {}), InputError);
   CHECK_THROWS_AS(from(max_matrix_size + 1, 2, {}), InputError);
@@ -99,9 +104,9 @@ TEST_CASE("arrays that are no matrix are accepted") {
   CHECK(refused(2, {0, 1, 3}, {0, 1}, {1, 1}));  // ends behind it
   CHECK(refused(2, {0, 3, 2}, {0, 1}, {1, 1}));  // descends
   CHECK(refused(2, {0, 1, 2}, {0}, {1, 1}));
-  CHECK(refused(2, {0, 1, 2}, {0, 2}, {1, 1}));     // no such column
-  CHECK(refused(2, {0, 2, 2}, {1, 0}, {1, 1}));     // not sorted
-  CHECK(refused(2, {0, 2, 2}, {1, 1}, {1, 1}));     // twice
+  CHECK(refused(2, {0, 1, 2}, {0, 2}, {1, 1}));  // no such column
+  CHECK(refused(2, {0, 2, 2}, {1, 0}, {1, 1}));  // not sorted
+  CHECK(refused(2, {0, 2, 2}, {1, 1}, {1, 1}));  // twice
   CHECK(refused(2, {0, 1, 2}, {0, 1}, {1, not_a_number}));
 }
 
@@ -116,8 +121,8 @@ TEST_CASE("the product with a vector is wrong") {
 }
 
 TEST_CASE("a matrix that is not symmetric passes for one") {
-  const std::vector<Triplet> good = {{0, 0, 1}, {0, 2, 5}, {1, 1, 2}, {2, 0, 5}, {2, 1, 6},
-                                     {1, 2, 6}};
+  const std::vector<Triplet> good = {{0, 0, 1}, {0, 2, 5}, {1, 1, 2},
+                                     {2, 0, 5}, {2, 1, 6}, {1, 2, 6}};
   CHECK_FALSE(from(3, 3, good).asymmetry());
   CHECK_FALSE(from(3, 3, {}).asymmetry());
   const auto odd = [&](Triplet more) {
@@ -125,15 +130,16 @@ TEST_CASE("a matrix that is not symmetric passes for one") {
     entries.push_back(more);
     return from(3, 3, entries).asymmetry().has_value();
   };
-  CHECK(odd({0, 1, 9}));       // no mirror image, above
-  CHECK(odd({1, 0, 9}));       // no mirror image, below
-  CHECK(odd({2, 0, 1e-15}));   // another value
-  CHECK(odd({0, 1, 0}));       // a zero has a place, too
+  CHECK(odd({0, 1, 9}));      // no mirror image, above
+  CHECK(odd({1, 0, 9}));      // no mirror image, below
+  CHECK(odd({2, 0, 1e-15}));  // another value
+  CHECK(odd({0, 1, 0}));      // a zero has a place, too
   CHECK_FALSE(odd({2, 2, 9}));
   const auto found = from(3, 3, {{0, 2, 5}, {2, 0, 4}}).asymmetry();
   REQUIRE(found);
   CHECK(found->row == 0);
   CHECK(found->column == 2);
+  CHECK(from(3, 3, {{0, 1, 5}, {1, 2, 5}, {2, 0, 5}}).asymmetry());  // a circle of equal values
   CHECK(from(2, 3, {{0, 0, 1}}).asymmetry());
 }
 

@@ -83,7 +83,8 @@ TEST_CASE("a kind of matrix that cannot be read passes, or the error does not sa
   CHECK(banner("coordinate double general") ==
         "a.mtx:1: 'double' is not a kind of value" + expected);
   CHECK(banner("coordinate real skew-symmetric") ==
-        "a.mtx:1: 'skew-symmetric' is not read: it cannot be positive definite and real" + expected);
+        "a.mtx:1: 'skew-symmetric' is not read: it cannot be positive definite and real" +
+            expected);
   CHECK_FALSE(banner("coordinate complex hermitian").empty());
   CHECK(banner("coordinate real upper") == "a.mtx:1: 'upper' is not a symmetry" + expected);
 }
@@ -121,7 +122,9 @@ TEST_CASE("a malformed line is accepted, or its error does not name file, line a
 }
 
 TEST_CASE("a value that is no number of float64 gets into the matrix") {
-  const auto value = [](const std::string& v) { return error_of(general + "1 1 1\n1 1 " + v + "\n"); };
+  const auto value = [](const std::string& v) {
+    return error_of(general + "1 1 1\n1 1 " + v + "\n");
+  };
   CHECK(value("nan") == "a.mtx:3: value 'nan' is not finite");
   CHECK(value("-inf") == "a.mtx:3: value '-inf' is not finite");
   CHECK(value("Infinity") == "a.mtx:3: value 'Infinity' is not finite");
@@ -140,8 +143,7 @@ TEST_CASE("a number too large for its type wraps to a small one") {
 TEST_CASE("a count that does not agree, or a cut file, passes") {
   CHECK(error_of(general + "2 2 2\n1 1 1\n") ==
         "a.mtx:3: the file ends after 1 of 2 declared entries");
-  CHECK(error_of(general + "2 2 1\n1 1 1\n2 2 1\n") ==
-        "a.mtx:4: more entries than the 1 declared");
+  CHECK(error_of(general + "2 2 1\n1 1 1\n2 2 1\n") == "a.mtx:4: more entries than the 1 declared");
   CHECK(error_of(general + "2 2 18446744073709551615\n1 1 1\n") ==
         "a.mtx:3: the file ends after 1 of 18446744073709551615 declared entries");
   CHECK(error_of(general + "2 2 1\n1 1 12") ==
@@ -166,6 +168,7 @@ TEST_CASE("a missing file, a folder or a binary file is a crash or an empty matr
         at + ":3: NUL byte: this is not a text file");
   put(dir / "x", general + "2 3 2\n1 1 1.5\n2 3 -2e-3\n");
   CHECK(read_matrix_market(dir / "x") == small);
-  CHECK(input_error([&] { read_matrix_market(std::filesystem::temp_directory_path()); })
-            .ends_with(": is a directory, not a file"));
+  CHECK(input_error([&] {
+          read_matrix_market(std::filesystem::temp_directory_path());
+        }).ends_with(": is a directory, not a file"));
 }

@@ -4,12 +4,11 @@
 
 #include <doctest/doctest.h>
 
+#include <aatgs/runtime/completion_reader.hpp>
+#include <aatgs/runtime/config_ring.hpp>
 #include <cstdint>
 #include <cstring>
 #include <vector>
-
-#include <aatgs/runtime/completion_reader.hpp>
-#include <aatgs/runtime/config_ring.hpp>
 
 namespace aatgs::test {
 

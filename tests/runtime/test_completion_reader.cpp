@@ -149,8 +149,7 @@ TEST_CASE("telemetry ring: drop_newest overwrites, or does not count what it dro
     owned.publish(first + 12);
     owned.publish(first + 11);
     CHECK(owned.dropped() == 7);
-    CHECK(as_set(read_all(reader, first + 14, 4)) ==
-          std::set{first + 11, first + 12, first + 13});
+    CHECK(as_set(read_all(reader, first + 14, 4)) == std::set{first + 11, first + 12, first + 13});
     CHECK(reader.collected_count() + owned.dropped() == owned.finished());
   }
 }

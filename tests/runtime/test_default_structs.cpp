@@ -2,24 +2,23 @@
 // Offsets and values that users of the earlier system rely on; written out here by hand.
 #include <doctest/doctest.h>
 
-#include <cstdint>
-#include <cstring>
-
 #include <aatgs/runtime/kernel_telemetry.hpp>
 #include <aatgs/runtime/runtime_config.hpp>
+#include <cstdint>
+#include <cstring>
 
 namespace aatgs {
 namespace {
 
 template <class Struct, class T>
-std::ptrdiff_t offset(T Struct::* member) {
+std::ptrdiff_t offset(T Struct::*member) {
   const Struct s;
   return reinterpret_cast<const char*>(&(s.*member)) - reinterpret_cast<const char*>(&s);
 }
 
 /// Field, its offset, and what `production()` sets.
 template <class T>
-void check_field(T RuntimeConfig::* member, std::ptrdiff_t where, T production) {
+void check_field(T RuntimeConfig::*member, std::ptrdiff_t where, T production) {
   CAPTURE(where);
   CHECK(offset(member) == where);
   CHECK(RuntimeConfig::production().*member == production);

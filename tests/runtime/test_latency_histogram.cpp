@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <aatgs/runtime/latency_histogram.hpp>
 #include <algorithm>
 #include <random>
 #include <vector>
-
-#include <aatgs/runtime/latency_histogram.hpp>
 
 namespace aatgs {
 namespace {
@@ -46,7 +45,8 @@ TEST_CASE("latency histogram: a percentile is off by more than 3.2 %") {
 TEST_CASE("latency histogram: a bucket's edge falls into its neighbour") {
   for (int bit = 0; bit < 64; ++bit) {
     const std::uint64_t power = std::uint64_t{1} << bit;
-    for (const std::uint64_t value : {power - 1, power, power + 1}) check_percentiles({value, value});
+    for (const std::uint64_t value : {power - 1, power, power + 1})
+      check_percentiles({value, value});
   }
   check_percentiles({0, ~std::uint64_t{0}});
 }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
 #include <aatgs/host/gpu_execution_context.hpp>
 #include <aatgs/integrations/linear/cg_chip_step.hpp>
 #include <aatgs/integrations/linear/cg_memory_step.hpp>
+#include <cstddef>
+#include <cstdint>
 
 namespace aatgs::linear {
 

@@ -65,8 +65,12 @@ ContextOptions settle(const CgOptions& options, const ExecutorChoice& choice) {
 class Vectors {
  public:
   Vectors(MemoryKind where, int device, std::size_t n)
-      : b(where, n, device), x(where, n, device), r(where, n, device), p(where, n, device),
-        s(where, n, device), scalars(where, 1, device) {}
+      : b(where, n, device),
+        x(where, n, device),
+        r(where, n, device),
+        p(where, n, device),
+        s(where, n, device),
+        scalars(where, 1, device) {}
 
   Buffer<double> b, x, r, p;
   Buffer<double> s;  // q where the matrix is in memory
@@ -138,12 +142,15 @@ class MemoryArrays {
     const std::size_t most_rows = std::size_t{widest} * (slice_entries / lanes);
     scratch_rows_ = static_cast<std::uint32_t>(std::min(most_rows, scratch_bytes / sizeof(double)));
     if (columns_are_near(matrix)) {
-      put(where, device, near_, matrix, [](std::uint32_t row, std::uint32_t column) {
-        return static_cast<std::int16_t>(static_cast<std::int64_t>(column) - row);
-      }, [](std::uint32_t) { return std::int16_t{0}; });
+      put(
+          where, device, near_, matrix,
+          [](std::uint32_t row, std::uint32_t column) {
+            return static_cast<std::int16_t>(static_cast<std::int64_t>(column) - row);
+          },
+          [](std::uint32_t) { return std::int16_t{0}; });
     } else {
-      put(where, device, far_, matrix,
-          [](std::uint32_t, std::uint32_t column) { return column; },
+      put(
+          where, device, far_, matrix, [](std::uint32_t, std::uint32_t column) { return column; },
           [](std::uint32_t row) { return row; });
     }
   }
@@ -200,8 +207,8 @@ struct CgSolver::State {
         options(o),
         settled(settle(o, choice)),
         lanes(choose_lanes(a)),
-        bounds(share_slices(a, lanes, choice.kind == ExecutorKind::cpu ? settled.cpu_threads
-                                                                       : settled.workers)),
+        bounds(share_slices(
+            a, lanes, choice.kind == ExecutorKind::cpu ? settled.cpu_threads : settled.workers)),
         vectors(memory_of(choice.kind), settled.device,
                 std::size_t{bounds.back()} * (slice_entries / lanes)) {
     const std::size_t most = most_scratch(choice.kind, settled.device);
@@ -248,8 +255,10 @@ CgContext::Done CgSolver::State::next_done() {
                        "slices fewer iterations or slice_deadline more time");
   }
   if (!done->ok()) {
-    throw UseError("conjugate gradients run on another number of blocks than the matrix was cut "
-                   "up for (" + std::to_string(bounds.size() - 1) + ")");
+    throw UseError(
+        "conjugate gradients run on another number of blocks than the matrix was cut "
+        "up for (" +
+        std::to_string(bounds.size() - 1) + ")");
   }
   return *done;
 }
@@ -267,8 +276,8 @@ CgProgress CgSolver::State::iterate(double tolerance, std::uint64_t budget) {
           static_cast<std::uint32_t>(std::min<std::uint64_t>(options.slice, budget - queued));
       const CgSlice slice{tolerance, count, queued == 0 ? 1U : 0U};
       // With something in flight a full ring waits for us to collect, not the other way about.
-      const QueueResult result = in_flight > 0 ? context->try_queue(slice)
-                                               : context->queue(slice, options.slice_deadline);
+      const QueueResult result =
+          in_flight > 0 ? context->try_queue(slice) : context->queue(slice, options.slice_deadline);
       if (result) {
         queued += count;
         ++in_flight;
@@ -355,7 +364,9 @@ CgResult CgSolver::solve(std::span<const double> b) {
   return result;
 }
 
-CgPlace CgSolver::place() const { return state_->chip ? CgPlace::chip : CgPlace::memory; }
+CgPlace CgSolver::place() const {
+  return state_->chip ? CgPlace::chip : CgPlace::memory;
+}
 
 std::string CgSolver::description() const {
   const State& state = *state_;

@@ -22,7 +22,6 @@ struct ChipPlan {
 
 /// Nothing if a part does not fit `scratch_bytes`. `bounds` are of `share_slices`.
 std::optional<ChipPlan> plan_chip(const CsrMatrix& matrix, std::uint32_t lanes,
-                                  std::span<const std::uint32_t> bounds,
-                                  std::size_t scratch_bytes);
+                                  std::span<const std::uint32_t> bounds, std::size_t scratch_bytes);
 
 }  // namespace aatgs::linear

@@ -66,7 +66,8 @@ CsrMatrix::CsrMatrix(std::size_t row_count, std::size_t column_count,
   std::partial_sum(offsets_.begin(), offsets_.end(), offsets_.begin());
   std::partial_sum(column_next.begin(), column_next.end(), column_next.begin());
   std::vector<std::uint64_t> by_column(entries.size());
-  for (std::uint64_t i = 0; i < entries.size(); ++i) by_column[column_next[entries[i].column]++] = i;
+  for (std::uint64_t i = 0; i < entries.size(); ++i)
+    by_column[column_next[entries[i].column]++] = i;
 
   columns_.resize(entries.size());
   values_.resize(entries.size());
@@ -120,8 +121,9 @@ CsrMatrix::CsrMatrix(std::size_t column_count, std::vector<std::uint64_t> offset
 void CsrMatrix::multiply(std::span<const double> x, std::span<double> y) const {
   if (x.size() != column_count() || y.size() != row_count()) {
     throw UseError("multiplying a matrix of " + std::to_string(row_count()) + " x " +
-                   std::to_string(column_count()) + " with a vector of " + std::to_string(x.size()) +
-                   " into one of " + std::to_string(y.size()) + ": the sizes do not fit");
+                   std::to_string(column_count()) + " with a vector of " +
+                   std::to_string(x.size()) + " into one of " + std::to_string(y.size()) +
+                   ": the sizes do not fit");
   }
   for (std::uint32_t i = 0; i < row_count(); ++i) {
     double sum = 0;

@@ -42,7 +42,8 @@ void check_grid(const char* what, std::size_t nx, std::size_t ny, std::size_t nz
                     ny <= max_matrix_size / nx && nz <= max_matrix_size / nx / ny;
   if (fits) return;
   throw OptionError(std::string(what) + " of " + std::to_string(nx) + " x " + std::to_string(ny) +
-                    " x " + std::to_string(nz) + ": each side must be at least 1, and all at most " +
+                    " x " + std::to_string(nz) +
+                    ": each side must be at least 1, and all at most " +
                     std::to_string(max_matrix_size) + " points");
 }
 
@@ -139,8 +140,8 @@ CsrMatrix geometric_laplacian(std::size_t n, double degree, std::uint64_t seed) 
   const double radius2 = degree / (std::numbers::pi * static_cast<double>(n));
   // Cells no narrower than the radius, and not many more than points.
   const double widest = std::max(std::sqrt(radius2), 1 / std::sqrt(static_cast<double>(n)));
-  const Cells cells(std::move(scattered), std::max<std::size_t>(1, static_cast<std::size_t>(
-                                                                       1 / widest)));
+  const Cells cells(std::move(scattered),
+                    std::max<std::size_t>(1, static_cast<std::size_t>(1 / widest)));
   const std::vector<Point>& points = cells.points();
   Rows rows(n, n * static_cast<std::size_t>(degree + 2));
   std::vector<std::pair<std::size_t, double>> row;

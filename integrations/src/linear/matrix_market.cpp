@@ -45,7 +45,7 @@ class Parser {
   std::uint64_t rows_ = 0;
   std::uint64_t columns_ = 0;
   std::uint64_t declared_ = 0;
-  std::vector<Triplet> entries_;              // as listed
+  std::vector<Triplet> entries_;  // as listed
   std::vector<std::size_t> lines_of_entries_;
 };
 
@@ -164,8 +164,9 @@ void Parser::take_entry(const std::vector<std::string_view>& words) {
 void Parser::check_count() const {
   if (entries_.size() == declared_) {
     if (lines_.unterminated() && declared_ > 0) {
-      lines_.fail("the file ends inside this line: its last value may be cut (if it is whole, end "
-                  "its last line)");
+      lines_.fail(
+          "the file ends inside this line: its last value may be cut (if it is whole, end "
+          "its last line)");
     }
     return;
   }
@@ -181,9 +182,8 @@ void Parser::fail_at_duplicate() const {
   };
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) { return key(a) < key(b); });
-  const auto twice =
-      std::adjacent_find(order.begin(), order.end(),
-                         [&](std::size_t a, std::size_t b) { return key(a) == key(b); });
+  const auto twice = std::adjacent_find(
+      order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return key(a) == key(b); });
   const Triplet& entry = entries_[*twice];
   throw_at(lines_.name(), lines_of_entries_[twice[1]],
            "entry (" + std::to_string(entry.row + 1) + ", " + std::to_string(entry.column + 1) +

@@ -11,8 +11,8 @@ namespace aatgs::linear {
 /// Groups of 32 entries in a slice that begins with `row`.
 std::uint32_t slice_groups(const CsrMatrix& matrix, std::uint32_t row, std::uint32_t lanes);
 
-/// Threads for each row: one for short rows, more for long ones and where rows are of such different
-/// length that padding would cost more than the entries.
+/// Threads for each row: one for short rows, more for long ones and where rows are of such
+/// different length that padding would cost more than the entries.
 std::uint32_t choose_lanes(const CsrMatrix& matrix);
 
 /// Shares out the slices of a matrix among `parts` blocks by the bytes that they move an iteration:

@@ -12,4 +12,6 @@ struct Step {
   void operator()(Group&, const Config&, int&) const {}
 };
 
-void make() { aatgs::make_cpu_context<Config, int>(Step{}); }
+void make() {
+  aatgs::make_cpu_context<Config, int>(Step{});
+}

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // REFUSED: a config or telemetry must be trivially copyable
-#include <vector>
-
 #include <aatgs/host/make_cpu_context.hpp>
+#include <vector>
 
 struct Config {
   std::vector<int> values;
@@ -12,4 +11,6 @@ struct Step {
   void operator()(Group&, const Config&, int&) const {}
 };
 
-void make() { aatgs::make_cpu_context<Config, int>(Step{}); }
+void make() {
+  aatgs::make_cpu_context<Config, int>(Step{});
+}

@@ -8,4 +8,6 @@ struct Step {
   void operator()(Group&, const int&, int&) const {}
 };
 
-void make() { aatgs::make_cpu_context<int, int>(Step{}); }
+void make() {
+  aatgs::make_cpu_context<int, int>(Step{});
+}

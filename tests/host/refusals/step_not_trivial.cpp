@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // REFUSED: a step must be trivially copyable
-#include <vector>
-
 #include <aatgs/host/make_cpu_context.hpp>
+#include <vector>
 
 struct Step {
   std::vector<int> data;
@@ -10,4 +9,6 @@ struct Step {
   void operator()(Group&, const int&, int&) const {}
 };
 
-void make() { aatgs::make_cpu_context<int, int>(Step{}); }
+void make() {
+  aatgs::make_cpu_context<int, int>(Step{});
+}

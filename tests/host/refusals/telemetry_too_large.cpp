@@ -10,4 +10,6 @@ struct Step {
   void operator()(Group&, const int&, Telemetry&) const {}
 };
 
-void make() { aatgs::make_cpu_context<int, Telemetry>(Step{}); }
+void make() {
+  aatgs::make_cpu_context<int, Telemetry>(Step{});
+}

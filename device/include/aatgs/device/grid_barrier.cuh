@@ -35,7 +35,7 @@ class GridBarrier {
   __device__ ArrivalFlags arrive_and_wait(ArrivalFlag flag, std::uint64_t ticket) {
     const std::uint32_t parity = generation_ & 1;
     std::uint64_t* word = &state_.barrier[parity][0];
-    const std::uint32_t target = (generation_ / 2 + 1) * blocks_;
+    const std::uint32_t target = target_[parity] += blocks_;  // wraps as the arrivals do
     ++generation_;
     const std::uint64_t mine = (1ULL << 32) + static_cast<std::uint64_t>(flag);
     std::uint64_t seen;
@@ -93,6 +93,7 @@ class GridBarrier {
   ControlBlock& control_;
   std::uint32_t blocks_;
   std::uint32_t generation_ = 0;
+  std::uint32_t target_[2] = {};
   std::uint64_t deadline_ns_;
 };
 

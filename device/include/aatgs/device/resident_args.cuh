@@ -51,10 +51,11 @@ class ParkWatch {
  public:
   __device__ explicit ParkWatch(const ResidentArgs& args) : args_(args), quiet_since_(timer_ns()) {}
 
-  /// Whether to leave now. `next`: the lowest ticket not taken; `idle`: nothing runs. Leaving is
-  /// announced first and the ring looked at once more: the host publishes a config and then looks
-  /// at the announcement, so one of the two sees the other (Dekker).
-  __device__ bool should_park(std::uint64_t next, bool idle) {
+  /// Whether to leave now. `next`: the lowest ticket not taken, as read from `next_word`; `idle`:
+  /// nothing runs. Leaving is announced first and the ring looked at once more: the host publishes
+  /// a config and then looks at the announcement, so one of the two sees the other (Dekker). Of a
+  /// config that was taken in between, and whose slot may hold a later one, `next_word` tells.
+  __device__ bool should_park(std::uint64_t next, const std::uint64_t* next_word, bool idle) {
     if (!idle || next != last_next_) {
       last_next_ = next;
       quiet_since_ = timer_ns();
@@ -63,7 +64,7 @@ class ParkWatch {
     if (args_.park_after_ns == 0 || timer_ns() - quiet_since_ < args_.park_after_ns) return false;
     announce(Presence::parking);
     full_fence();
-    if (!config_in_sight(args_.config, next)) return true;
+    if (!config_in_sight(args_.config, next) && load_shared(next_word) == next) return true;
     announce(Presence::running);
     quiet_since_ = timer_ns();
     return false;

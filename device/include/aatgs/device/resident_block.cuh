@@ -28,7 +28,7 @@ __device__ inline void serve(const ResidentArgs& args) {
     // A worker claims a ticket when it is done with the one before, so when all hold one that is
     // not taken, nothing runs.
     const bool idle = load_shared(&state.next_claim) - taken == args.workers;
-    if (watch.should_park(taken, idle)) {
+    if (watch.should_park(taken, &state.taken, idle)) {
       store_shared(&state.order, static_cast<std::uint32_t>(Command::leave));
       return;
     }
@@ -46,19 +46,41 @@ __device__ inline bool wait_for_turn(const ResidentArgs& args, std::uint64_t tic
     const std::uint32_t order = load_shared(&state.order);
     const std::uint64_t taken = load_shared(&state.taken);
     const std::uint64_t rush_end = load_shared(&state.rush_end);
-    if (order == static_cast<std::uint32_t>(Command::abort)) return false;
     const auto ahead = static_cast<std::int64_t>(ticket - taken);
-    if (ahead < args.hot_window || static_cast<std::int64_t>(ticket - rush_end) < 0) return true;
-    if (order == static_cast<std::uint32_t>(Command::leave)) return false;
+    const bool near = ahead < args.hot_window || static_cast<std::int64_t>(ticket - rush_end) < 0;
+    // By vote: lanes that read at different moments must not part.
+    if (!WarpLanes::all(order != static_cast<std::uint32_t>(Command::abort))) return false;
+    if (WarpLanes::all(near)) return true;
+    if (!WarpLanes::all(order != static_cast<std::uint32_t>(Command::leave))) return false;
     __nanosleep(ahead < 4096 ? ahead * fastest_config_ns : 4096 * fastest_config_ns);
   }
 }
 
-/// The granules after the first 32, which may still be on their way.
+/// The granules after the first 32, which may still be on their way. All are asked for at once: one
+/// trip over the bus, not one for every 32. False: abort.
 template <std::uint32_t Granules>
-__device__ void read_rest(const Granule* slot, std::uint32_t lap, std::uint32_t* words) {
-  while (!read_message(WarpLanes{}, slot + 32, Granules - 32, lap, words + 3 * 32)) {
-  }
+__device__ bool read_rest(const ResidentArgs& args, const Granule* slot, std::uint32_t lap,
+                          std::uint32_t* words) {
+  constexpr std::uint32_t rounds = (Granules - 1) / 32;
+  do {
+    Granule seen[rounds];
+    bool here = true;
+#pragma unroll
+    for (std::uint32_t r = 0; r < rounds; ++r) {
+      const std::uint32_t i = 32 * (r + 1) + threadIdx.x;
+      if (i < Granules) seen[r] = load_granule(slot + i);
+    }
+#pragma unroll
+    for (std::uint32_t r = 0; r < rounds; ++r) {
+      const std::uint32_t i = 32 * (r + 1) + threadIdx.x;
+      if (i >= Granules) continue;
+      here = here && seen[r].lap() == lap;
+      unpack_granule(seen[r], words + 3 * i);
+    }
+    if (WarpLanes::all(here)) return true;
+  } while (WarpLanes::all(load_shared(&args.state->order) !=
+                          static_cast<std::uint32_t>(Command::abort)));
+  return false;
 }
 
 /// Polls for the config of `ticket` and reads it into `words`. False: leave instead. One warp.
@@ -81,10 +103,10 @@ __device__ bool poll_for_config(const ResidentArgs& args, std::uint64_t ticket,
       if (!waited && threadIdx.x == 0) {  // it was waiting for us, so more may be
         atomicMax(reinterpret_cast<unsigned long long*>(&args.state->rush_end), ticket + rush);
       }
-      if constexpr (Granules > 32) read_rest<Granules>(slot, lap, words);
+      if constexpr (Granules > 32) return read_rest<Granules>(args, slot, lap, words);
       return true;
     }
-    if (order != static_cast<std::uint32_t>(Command::run)) return false;
+    if (!WarpLanes::all(order == static_cast<std::uint32_t>(Command::run))) return false;
     backoff.pause();
   }
 }
@@ -143,8 +165,8 @@ __global__ void __launch_bounds__(step_block_threads<Step>())
     __syncthreads();
     if (leaving) break;
     if (threadIdx.x == Threads - 1) {
-      mark_taken(args.config, shared.ticket);
       atomicAdd(reinterpret_cast<unsigned long long*>(&state.taken), 1ULL);
+      mark_taken(args.config, shared.ticket);
     }
     if (threadIdx.x == 0) record.value().started_ns = timer_ns();
     step(group, config.value(), record.value().telemetry);
@@ -160,6 +182,7 @@ __global__ void __launch_bounds__(step_block_threads<Step>())
       device_fence();  // what this step wrote is visible before its telemetry is
       __syncwarp();
       publish_completion(WarpLanes{}, args.telemetry, worker, ticket, record.words);
+      __syncwarp();  // all lanes have read the record before thread 0 begins the next
     }
     ticket = no_ticket;
   }

@@ -23,7 +23,7 @@ __device__ inline void watch(const ResidentArgs& args) {
     }
     const std::uint64_t done = load_shared(&state.steps_done);
     const std::uint64_t staged = load_shared(&state.staged);
-    if (watch.should_park(staged, done == staged)) {
+    if (watch.should_park(staged, &state.staged, done == staged)) {
       store_shared(&state.order, static_cast<std::uint32_t>(Command::leave));
       return;
     }
@@ -38,19 +38,19 @@ __device__ void feed(const ResidentArgs& args) {
   ResidentState& state = *args.state;
   std::uint64_t next = load_shared(&state.steps_done);
   Backoff backoff;
-  while (load_shared(&state.order) == static_cast<std::uint32_t>(Command::run)) {
+  // By vote: lanes that read at different moments must not part.
+  while (WarpLanes::all(load_shared(&state.order) == static_cast<std::uint32_t>(Command::run))) {
     const std::uint32_t moved = stage_configs<Granules>(args, next);
     if (moved == 0) {
       backoff.pause();
       continue;
     }
     next += moved;
-    if (threadIdx.x == 0) store_shared(&state.staged, next);
     backoff = Backoff();
   }
-  // With all staging slots in use the oldest must be read before the mark can be written.
-  while (next - load_shared(&state.steps_done) >= staging_slots &&
-         load_shared(&state.order) != static_cast<std::uint32_t>(Command::abort)) {
+  // With all staging slots in use, all blocks must have read the oldest before the mark takes its
+  // place. After an abort too: the step at work still counts as done when it ends.
+  while (next - load_shared(&state.steps_done) >= staging_slots) {
   }
   if (threadIdx.x == 0) stage_leave_mark(args, next);
 }

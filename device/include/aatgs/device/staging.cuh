@@ -44,7 +44,8 @@ __device__ std::uint32_t stage_configs(const ResidentArgs& args, std::uint64_t n
   constexpr std::uint32_t rounds = (Granules + 31) / 32;
   constexpr std::uint32_t batch = rounds == 1 ? 4 : 1;  // one bus latency fetches all of them
   Granule g[batch][rounds];
-  const std::uint64_t room_end = load_shared(&args.state->steps_done) + staging_slots;
+  const std::uint64_t room_end =
+      __shfl_sync(~0U, load_shared(&args.state->steps_done), 0) + staging_slots;
 #pragma unroll
   for (std::uint32_t k = 0; k < batch; ++k) {
     const Granule* from = args.config.granules + args.config.shape.offset_of(next + k);
@@ -78,6 +79,7 @@ __device__ std::uint32_t stage_configs(const ResidentArgs& args, std::uint64_t n
       store_granule(to + Granules,
                     Granule::make(static_cast<std::uint32_t>(now),
                                   static_cast<std::uint32_t>(now >> 32), 0, staging_lap(ticket)));
+      store_shared(&args.state->staged, ticket + 1);
       mark_taken(args.config, ticket);
     }
     ++moved;

@@ -42,8 +42,8 @@ class Executor {
   /// Collects one completion, the oldest if it is there.
   virtual bool try_collect(Completion<Telemetry>& out) = 0;
 
-  /// Must be called after a config was submitted more than `quiet_limit_ns` after the one before,
-  /// both times read after the submission: brings back a parked kernel. 0: never.
+  /// Brings back a parked kernel. Must be called after a submission, unless the one before it
+  /// surely began less than `quiet_limit_ns` earlier. 0: never.
   virtual void wake() = 0;
   [[nodiscard]] virtual std::uint64_t quiet_limit_ns() const = 0;
 

@@ -101,6 +101,7 @@ class GpuExecutionContext {
   bool synchronous_;
   std::uint64_t quiet_limit_ticks_;  // 0: the executor never parks
   std::uint64_t last_submit_ = 0;    // ticks
+  std::uint64_t submit_before_last_ = 0;
   std::uint64_t lost_before_ = 0;
   mutable std::uint64_t lost_known_ = 0;  // as of the last look: with many workers one is dear
   std::uint64_t parks_before_ = 0;

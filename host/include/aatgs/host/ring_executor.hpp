@@ -42,7 +42,7 @@ class RingExecutor final : public Executor<Config, Telemetry> {
         policy_(options.telemetry_policy),
         first_ticket_(options.first_ticket),
         // Half of the park time: see `wake`.
-        quiet_limit_ns_(static_cast<std::uint64_t>(options.park_after.count()) / 2) {}
+        quiet_limit_ns_((static_cast<std::uint64_t>(options.park_after.count()) + 1) / 2) {}
 
   QueueStatus try_submit(const Config& config) override {
     if (policy_ == TelemetryPolicy::block && !reader_.slot_is_free(producer_.next())) {

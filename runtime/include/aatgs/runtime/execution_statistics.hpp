@@ -15,7 +15,7 @@ struct RingUtilization {
   double peak = 0;
 };
 
-/// Percentiles of a duration, in nanoseconds, over the first 1024 configs and then every 8th; 0 when
+/// Percentiles of a duration, in nanoseconds, over the first 1024 configs and then one in 8; 0 when
 /// nothing was measured.
 struct LatencyStatistics {
   std::uint64_t count = 0;

@@ -30,7 +30,8 @@ struct ResidentState {
   /// Before the first launch.
   static constexpr ResidentState starting_at(std::uint64_t first_ticket) {
     ResidentState state{};
-    state.next_claim = state.taken = state.steps_done = state.staged = first_ticket;
+    state.next_claim = state.taken = state.rush_end = first_ticket;
+    state.steps_done = state.staged = first_ticket;
     return state;
   }
 };

@@ -48,7 +48,8 @@ QueueStatus GpuExecutionContext<C, T>::submit(const C& config, Attempt attempt) 
     if (attempt == Attempt::first) count_overflow(status);
     return status;
   }
-  // After the push, which the scheduler may have interrupted: see `Executor::wake`.
+  // After the push. The kernel's quiet time began with the push before this one, of which we only
+  // know that it came after the reading of the submission before that: see `Executor::wake`.
   const std::uint64_t now = TickClock::now();
   if (a.measures(next_ticket_)) a.queue_times.set(next_ticket_, synchronous_ ? begin : now);
   ++next_ticket_;
@@ -56,7 +57,8 @@ QueueStatus GpuExecutionContext<C, T>::submit(const C& config, Attempt attempt) 
   ++a.submitted;
   if (a.submitted % (a.submitted < 1024 ? 16 : 256) == 0) sample_rings();
   if (quiet_limit_ticks_ != 0) {
-    if (now - last_submit_ > quiet_limit_ticks_) executor_->wake();
+    if (now - submit_before_last_ > quiet_limit_ticks_) executor_->wake();
+    submit_before_last_ = last_submit_;
     last_submit_ = now;
   }
   return status;
@@ -243,8 +245,8 @@ bool GpuExecutionContext<C, T>::shutdown(StopMode mode, Deadline deadline) {
   if (closed_) return true;
   const auto begin = std::chrono::steady_clock::now();
   const bool drained = mode == StopMode::abort || flush(deadline);
-  const auto left = std::max<Deadline>(
-      deadline - (std::chrono::steady_clock::now() - begin), std::chrono::milliseconds(100));
+  const auto left = std::max<Deadline>(deadline - (std::chrono::steady_clock::now() - begin),
+                                       std::chrono::milliseconds(100));
   stopped_ = executor_->stop(drained ? mode : StopMode::abort, left);
   while (collect_aside()) {
   }

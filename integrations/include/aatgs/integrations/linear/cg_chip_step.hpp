@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
 #include <aatgs/integrations/linear/cg_protocol.hpp>
 #include <aatgs/integrations/linear/sliced_rows.hpp>
+#include <cstddef>
+#include <cstdint>
 
 namespace aatgs::linear {
 
@@ -49,20 +48,22 @@ struct CgChip {
   CgScalars* scalars;
 };
 
-/// Conjugate gradients on a matrix that fits the GPU's shared memory: matrix and vectors stay there as
-/// long as the kernel is resident. One grid barrier an iteration.
+/// Conjugate gradients on a matrix that fits the GPU's shared memory: matrix and vectors stay there
+/// as long as the kernel is resident. One grid barrier an iteration.
 ///
-/// The recurrence is Chronopoulos & Gear's (J. Comput. Appl. Math. 25, 1989): with w = A r and the two
-/// sums (r, r) and (r, w) of one reduction,
+/// The recurrence is Chronopoulos & Gear's (J. Comput. Appl. Math. 25, 1989): with w = A r and the
+/// two sums (r, r) and (r, w) of one reduction,
 ///     beta = gamma' / gamma,  alpha = gamma' / (delta - beta gamma' / alpha)
 ///     p = r + beta p,  s = w + beta s (= A p),  x += alpha p,  r -= alpha s.
-/// In exact arithmetic its iterates are those of Hestenes & Stiefel. As w is computed from r anew each time, rounding errors are not
-/// amplified as in pipelined variants that also carry w by recurrence (Ghysels & Vanroose, Parallel
-/// Computing 40, 2014); what r drifts from b - A x is about that of the classic method (Carson,
-/// Rozloznik, Strakos, Tichy & Tuma, SIAM J. Sci. Comput. 40, 2018).
+/// In exact arithmetic its iterates are those of Hestenes & Stiefel. As w is computed from r anew
+/// each time, rounding errors are not amplified as in pipelined variants that also carry w by
+/// recurrence (Ghysels & Vanroose, Parallel Computing 40, 2014); what r drifts from b - A x is
+/// about that of the classic method (Carson, Rozloznik, Strakos, Tichy & Tuma, SIAM J. Sci. Comput.
+/// 40, 2018).
 ///
-/// Every block also updates r and s of the rows that its own refer to (ghosts), with the same numbers as their owner. So
-/// only w crosses blocks: written before the reduction, read after it, and its barrier is the only one.
+/// Every block also updates r and s of the rows that its own refer to (ghosts), with the same
+/// numbers as their owner. So only w crosses blocks: written before the reduction, read after it,
+/// and its barrier is the only one.
 struct CgChipStep {
   static constexpr unsigned block_threads = 512;
 
@@ -114,12 +115,10 @@ struct CgChipStep {
       block.values[i] = chip.values[first + i];
       block.columns[i] = chip.columns[first + i];
     });
-    each(group, part.slices + 1, [&](std::uint32_t i) {
-      block.offsets[i] = chip.offsets[part.first_slice + i];
-    });
-    each(group, part.ghosts, [&](std::uint32_t i) {
-      block.ghosts[i] = chip.ghosts[part.first_ghost + i];
-    });
+    each(group, part.slices + 1,
+         [&](std::uint32_t i) { block.offsets[i] = chip.offsets[part.first_slice + i]; });
+    each(group, part.ghosts,
+         [&](std::uint32_t i) { block.ghosts[i] = chip.ghosts[part.first_ghost + i]; });
     group.sync_block();
     each(group, part.rows + part.ghosts, [&](std::uint32_t i) {
       block.r[i] = chip.r[block.row(i)];
@@ -203,22 +202,24 @@ struct CgChipStep {
     const double* w = chip.w + (now.iterations & 1) * chip.n;
     each(group, block.part.ghosts, [&](std::uint32_t g) {
       const std::uint32_t i = block.part.rows + g;
-      const double s = w[block.ghosts[g]] + now.beta * block.s[i];
-      block.s[i] = s;
-      block.r[i] -= now.alpha * s;
+      follow(now, w[block.ghosts[g]], block.s[i], block.r[i]);
     });
     each(group, block.part.rows, [&](std::uint32_t i) {
       const double p = block.r[i] + now.beta * block.p[i];
-      const double s = block.w[i] + now.beta * block.s[i];
       block.p[i] = p;
-      block.s[i] = s;
       block.x[i] += now.alpha * p;
-      block.r[i] -= now.alpha * s;
+      follow(now, block.w[i], block.s[i], block.r[i]);
     });
   }
 
-  /// w = A r, handed to the other blocks in turn through two vectors: one that is a lap behind may still read the
-  /// other.
+  /// One function, so that a row and its ghosts are rounded alike.
+  AATGS_HOST_DEVICE static void follow(const CgScalars& now, double w, double& s, double& r) {
+    s = w + now.beta * s;
+    r -= now.alpha * s;
+  }
+
+  /// w = A r, handed to the other blocks in turn through two vectors: one that is a lap behind may
+  /// still read the other.
   template <class Group>
   AATGS_HOST_DEVICE CgSums multiply(Group& group, const Block& block,
                                     std::uint64_t iteration) const {

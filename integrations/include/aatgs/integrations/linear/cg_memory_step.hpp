@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/integrations/linear/cg_protocol.hpp>
+#include <aatgs/integrations/linear/sliced_rows.hpp>
 #include <cstddef>
 #include <cstdint>
 
-#include <aatgs/integrations/linear/cg_protocol.hpp>
-#include <aatgs/integrations/linear/sliced_rows.hpp>
-
 namespace aatgs::linear {
 
-/// Memory of a solve that reads its matrix from memory in every iteration. Vectors have room for whole
-/// slices of rows.
+/// Memory of a solve that reads its matrix from memory in every iteration. Vectors have room for
+/// whole slices of rows.
 struct CgMemory {
   const std::uint32_t* slice_bounds;  ///< [part_count + 1]; a part is the slices of one block
   std::uint32_t part_count;
@@ -19,9 +18,9 @@ struct CgMemory {
   std::uint32_t rows;
   std::uint32_t scratch_rows;  ///< so many rows of a block have their q in scratch
   const double* values;
-  const std::int16_t* near_columns;   ///< column minus row; null where one does not fit 16 bits
-  const std::uint32_t* far_columns;   ///< column; null where the other is there
-  const std::uint32_t* offsets;       ///< of slices, in groups of 32 entries
+  const std::int16_t* near_columns;  ///< column minus row; null where one does not fit 16 bits
+  const std::uint32_t* far_columns;  ///< column; null where the other is there
+  const std::uint32_t* offsets;      ///< of slices, in groups of 32 entries
   const double* b;
   double* x;
   double* r;
@@ -33,8 +32,8 @@ struct CgMemory {
 /// Conjugate gradients (Hestenes & Stiefel, 1952) on a matrix of any size. Bound by memory, so its
 /// loops are merged to touch each vector as rarely as they can; three grid barriers an iteration:
 ///     x += alpha p, p = r + beta p | q = A p, alpha = (r, r) / (p, q) | r -= alpha q, (r, r) |
-/// Bytes a row: 8 for each of 8 vectors (x and p twice, r three times, p once more for the product) and
-/// 10 or 12 an entry; q stays on the chip as far as scratch goes.
+/// Bytes a row: 8 for each of 8 vectors (x and p twice, r three times, p once more for the product)
+/// and 10 or 12 an entry; q stays on the chip as far as scratch goes.
 struct CgMemoryStep {
   static constexpr unsigned block_threads = 512;
 
@@ -139,7 +138,9 @@ struct CgMemoryStep {
   AATGS_HOST_DEVICE void advance(const Group& group, const Part& part, const CgScalars& now) const {
     each(
         group, part,
-        [this](std::uint32_t i) { return Rpx{memory.r[i], memory.p[i], memory.x[i]}; },
+        [this](std::uint32_t i) {
+          return Rpx{memory.r[i], memory.p[i], memory.x[i]};
+        },
         [&](std::uint32_t i, const Rpx& at) {
           memory.x[i] = at.x + now.alpha * at.p;
           memory.p[i] = at.r + now.beta * at.p;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/runtime/platform.hpp>
 #include <cmath>
 #include <cstdint>
-
-#include <aatgs/runtime/platform.hpp>
 
 namespace aatgs::linear {
 
@@ -17,11 +16,11 @@ struct CgSlice {
 
 /// Its telemetry.
 struct CgProgress {
-  double relative_residual;   ///< ||r|| / ||b||, r by its recurrence; 0 for b = 0
-  std::uint64_t iterations;   ///< since the start
-  std::uint32_t done;         ///< of them, in this slice
-  std::uint8_t converged;     ///< the tolerance is reached
-  std::uint8_t broken_down;   ///< not positive definite, or beyond float64: cannot go on
+  double relative_residual;  ///< ||r|| / ||b||, r by its recurrence; 0 for b = 0
+  std::uint64_t iterations;  ///< since the start
+  std::uint32_t done;        ///< of them, in this slice
+  std::uint8_t converged;    ///< the tolerance is reached
+  std::uint8_t broken_down;  ///< not positive definite, or beyond float64: cannot go on
   std::uint8_t padding[2];
 };
 

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/host/gpu_execution_context.hpp>
+#include <aatgs/integrations/linear/csr_matrix.hpp>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
-
-#include <aatgs/host/gpu_execution_context.hpp>
-#include <aatgs/integrations/linear/csr_matrix.hpp>
 
 namespace aatgs::linear {
 
@@ -43,29 +42,29 @@ struct CgResult {
   std::vector<double> x;
   CgOutcome outcome = CgOutcome::broken_down;
   std::uint64_t iterations = 0;
-  double relative_residual = 0;   ///< ||b - A x|| / ||b||, by the host in float64; 0 for b = 0
-  double recurrence_residual = 0; ///< the same as the iteration last believed it
-  std::uint32_t restarts = 0;     ///< times that the two disagreed and it went on from x
-  double seconds = 0;             ///< from queueing the first slice to seeing the last, restarts included
-  ExecutionStatistics stats;      ///< of the context, since the last `solve` began
+  double relative_residual = 0;    ///< ||b - A x|| / ||b||, by the host in float64; 0 for b = 0
+  double recurrence_residual = 0;  ///< the same as the iteration last believed it
+  std::uint32_t restarts = 0;      ///< times that the two disagreed and it went on from x
+  double seconds = 0;  ///< from queueing the first slice to seeing the last, restarts included
+  ExecutionStatistics stats;  ///< of the context, since the last `solve` began
 };
 
 /// Conjugate gradients for A x = b with A symmetric positive definite, on all of an executor. See
 /// cg_chip_step.hpp and cg_memory_step.hpp for the algorithms. Not thread-safe.
 class CgSolver {
  public:
-  /// Puts the matrix where it is worked on; `matrix` must outlive the solver. Throws `InputError` if it
-  /// is not square and exactly symmetric, `OptionError`, `DeviceError`.
+  /// Puts the matrix where it is worked on; `matrix` must outlive the solver. Throws `InputError`
+  /// if it is not square and exactly symmetric, `OptionError`, `DeviceError`.
   explicit CgSolver(const CsrMatrix& matrix, const CgOptions& options = {});
   ~CgSolver();
   CgSolver(const CgSolver&) = delete;
   CgSolver& operator=(const CgSolver&) = delete;
 
-  /// Starts from x = 0. When the iteration says that it has converged but the residual of x, which the
-  /// host computes, says otherwise, it goes on from x with that residual (iterative refinement), as
-  /// long as this halves it. Throws `UseError` if b has the wrong size or a value that is not
-  /// finite, `TimeoutError` if a slice takes longer than its deadline; do not go on using the
-  /// solver after that.
+  /// Starts from x = 0. When the iteration says that it has converged but the residual of x, which
+  /// the host computes, says otherwise, it goes on from x with that residual (iterative
+  /// refinement), as long as this halves it. Throws `UseError` if b has the wrong size or a value
+  /// that is not finite, `TimeoutError` if a slice takes longer than its deadline; do not go on
+  /// using the solver after that.
   CgResult solve(std::span<const double> b);
 
   /// Where the matrix lies: never `automatic`.

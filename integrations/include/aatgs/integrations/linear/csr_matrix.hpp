@@ -22,8 +22,8 @@ inline constexpr std::size_t max_matrix_size = std::size_t{1} << 27;
 
 /// A sparse matrix of float64 in compressed rows; immutable, so threads may share it.
 ///
-/// Row i is `columns()` and `values()` at `offsets()[i] .. offsets()[i + 1]`, columns ascending, each
-/// once. All values are finite; zeros that were given are kept.
+/// Row i is `columns()` and `values()` at `offsets()[i] .. offsets()[i + 1]`, columns ascending,
+/// each once. All values are finite; zeros that were given are kept.
 class CsrMatrix {
  public:
   /// From entries in any order; values of one place are added up, in the order given.

@@ -20,8 +20,8 @@ namespace aatgs::linear {
 /// line ends are accepted. All else is an InputError `FILE:LINE: reason`, LINE being 0 where the
 /// file as a whole is meant: no such file, nothing in it, other kinds of matrices (array, pattern,
 /// complex, skew-symmetric, hermitian), missing, extra or unreadable words, an index outside the
-/// matrix, an entry twice or above the diagonal of a symmetric matrix, a value that is not finite or
-/// does not fit float64, and fewer or more entries than declared.
+/// matrix, an entry twice or above the diagonal of a symmetric matrix, a value that is not finite
+/// or does not fit float64, and fewer or more entries than declared.
 CsrMatrix read_matrix_market(const std::filesystem::path& path);
 
 /// The same from a stream; messages call it `name`.

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/runtime/platform.hpp>
 #include <cstddef>
 #include <cstdint>
 
-#include <aatgs/runtime/platform.hpp>
-
-/// For loops that live on many loads under way. Before a loop: unrolled wholly, or not at all, where
-/// registers are scarce. Before a function: with registers of its own; inlined into a large kernel,
-/// ptxas runs short of them and issues a load only when the one before it has been used.
+/// For loops that live on many loads under way. Before a loop: unrolled wholly, or not at all,
+/// where registers are scarce. Before a function: with registers of its own; inlined into a large
+/// kernel, ptxas runs short of them and issues a load only when the one before it has been used.
 #if defined(__CUDA_ARCH__)
 #define AATGS_UNROLL _Pragma("unroll")
 #define AATGS_NO_UNROLL _Pragma("unroll 1")
@@ -21,13 +20,13 @@
 
 namespace aatgs::linear {
 
-/// A matrix as the steps read it: rows in slices whose entries are interleaved, so that the 32 threads
-/// of a warp read neighboring words (sliced ELLPACK: Monakov, Lokhmotov & Avetisyan, HiPEAC 2010; Kreutzer et
-/// al., SIAM J. Sci. Comput. 36, 2014).
+/// A matrix as the steps read it: rows in slices whose entries are interleaved, so that the 32
+/// threads of a warp read neighboring words (sliced ELLPACK: Monakov, Lokhmotov & Avetisyan, HiPEAC
+/// 2010; Kreutzer et al., SIAM J. Sci. Comput. 36, 2014).
 ///
-/// A row has `lanes` threads (a power of two, at most 32), a slice 32 / lanes rows. Slice s holds the
-/// groups of 32 entries `offsets[s] .. offsets[s + 1]`; entry j of a row is in group j / lanes, at
-/// the row's place times `lanes` plus j % lanes. Short rows are padded with zeros.
+/// A row has `lanes` threads (a power of two, at most 32), a slice 32 / lanes rows. Slice s holds
+/// the groups of 32 entries `offsets[s] .. offsets[s + 1]`; entry j of a row is in group j / lanes,
+/// at the row's place times `lanes` plus j % lanes. Short rows are padded with zeros.
 template <class Column>
 struct SlicedRows {
   const double* values;
@@ -77,9 +76,9 @@ __device__ double multiply_groups(const SlicedRows<Column>& matrix, std::uint32_
 
 /// Calls `use(row, sum)` once for each row below `rows` in the slices `first .. last`, shared out
 /// among the threads of this block, all of which must call. Row 0 is the first of slice `first`.
-/// `gather(row, column)` gives the vector's value at a column as it is coded in the matrix; it is also
-/// called for padding and may read a row up to the end of the last slice. `streamed`: the matrix is
-/// read past the GPU's caches, because it would displace the vectors.
+/// `gather(row, column)` gives the vector's value at a column as it is coded in the matrix; it is
+/// also called for padding and may read a row up to the end of the last slice. `streamed`: the
+/// matrix is read past the GPU's caches, because it would displace the vectors.
 template <bool streamed, class Group, class Column, class Gather, class Use>
 AATGS_HOST_DEVICE void multiply_rows(const Group& group, const SlicedRows<Column>& matrix,
                                      std::uint32_t first, std::uint32_t last, std::uint32_t rows,
