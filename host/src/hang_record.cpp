@@ -5,8 +5,7 @@ namespace aatgs {
 
 std::string describe(const HangRecord& record) {
   if (record.place == WaitPlace::none) return {};
-  const char* place = record.place == WaitPlace::grid_barrier ? "grid barrier" : "telemetry slot";
-  return " (a device wait passed its deadline: " + std::string(place) + ", ticket " +
+  return " (a device wait passed its deadline: grid barrier, ticket " +
          std::to_string(record.ticket) + ", block " + std::to_string(record.block) + ", found " +
          std::to_string(record.found) + ", expected " + std::to_string(record.expected) +
          "; does every thread of the step reach every sync?)";

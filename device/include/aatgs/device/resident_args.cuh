@@ -21,7 +21,6 @@ struct ResidentArgs {
   std::uint64_t* claims;        ///< block scope: [workers] ticket a worker holds, or `no_ticket`
   GridCell* cells;              ///< grid scope: [2][workers]
   Granule* staging;             ///< grid scope: [staging_slots][config.shape.granules + 1]
-  std::uint64_t first_ticket;   ///< of the context
   std::uint64_t park_after_ns;  ///< 0: never
   std::uint64_t step_deadline_ns;
   std::uint32_t workers;     ///< blocks that run steps; one more is the service block

@@ -86,7 +86,7 @@ __device__ bool read_rest(const ResidentArgs& args, const Granule* slot, std::ui
 /// Polls for the config of `ticket` and reads it into `words`. False: leave instead. One warp.
 ///
 /// One load at a time: with two or three on their way the bus is sampled more often, but a fence or
-/// a store behind them waits for all, and the round trip grows from 2.9 to 4.4 and 5.6 us (H200).
+/// a store behind them waits for all, and the round trip grows from 3.0 to 4.3 and 5.6 us (H200).
 template <std::uint32_t Granules>
 __device__ bool poll_for_config(const ResidentArgs& args, std::uint64_t ticket,
                                 std::uint32_t* words) {

@@ -41,7 +41,6 @@ class GpuResidency final : public Residency {
     args_.claims = claims_.data();
     args_.cells = cells_.data();
     args_.staging = staging_.data();
-    args_.first_ticket = options.first_ticket;
     args_.park_after_ns = static_cast<std::uint64_t>(options.park_after.count());
     args_.step_deadline_ns = static_cast<std::uint64_t>(options.step_deadline.count());
     args_.workers = shape.blocks - 1;

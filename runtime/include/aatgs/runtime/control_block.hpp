@@ -22,7 +22,7 @@ enum class Presence : std::uint32_t {
 };
 
 /// Where a device wait gave up; see `HangRecord`.
-enum class WaitPlace : std::uint32_t { none = 0, grid_barrier = 1, telemetry_slot = 2 };
+enum class WaitPlace : std::uint32_t { none = 0, grid_barrier = 1 };
 
 /// Left in mapped memory by a device wait that passed its deadline. Readable while the GPU is
 /// wedged. `place` is written last.
