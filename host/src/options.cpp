@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <aatgs/host/errors.hpp>
 #include <aatgs/host/options.hpp>
-#include <aatgs/runtime/ring_shape.hpp>
+#include <aatgs/runtime/port.hpp>
 #include <array>
 #include <utility>
 
@@ -64,6 +64,16 @@ void check_options(const ContextOptions& options) {
   }
   if (options.hot_window == 0) {
     throw OptionError("hot_window = 0: at least one worker must poll the bus, give 1 or more");
+  }
+  if (options.ports == 0 || options.ports > max_ports) {
+    throw OptionError("ports = " + std::to_string(options.ports) + " is not from 1 to " +
+                      std::to_string(max_ports) + ": give one for each host thread that queues");
+  }
+  if (options.ports > 1 && options.scope == Scope::grid) {
+    throw OptionError(
+        "ports = " + std::to_string(options.ports) +
+        " in grid scope, which runs one config at a time: give 1, and let the threads "
+        "take turns");
   }
   if (options.cpu_threads > 4096) {
     throw OptionError("cpu_threads = " + std::to_string(options.cpu_threads) +

@@ -860,6 +860,66 @@ TEST_CASE("buffer: a copy waits for the resident kernel, or misses what a comple
   });
 }
 
+TEST_CASE("ports: a host thread gets another one's completions, or loses its own") {
+  for_each_variant([](ContextOptions options) {
+    if (options.scope == Scope::grid) return;
+    options.ports = 4;
+    options.cpu_threads = 4;
+    StepMemory memory(options);
+    TestContext ctx = make_test_context(memory, with_rings(options, 64, 64));
+    const std::uint64_t count = config_count(options) / 8;
+    std::atomic<int> wrong = 0;
+    {
+      std::vector<std::jthread> threads;
+      for (std::uint32_t i = 0; i < options.ports; ++i) {
+        threads.emplace_back([&, i] {
+          TestContext& mine = ctx.port(i);
+          std::uint64_t queued = 0;
+          Patience patience;
+          for (std::uint64_t done = 0; done < count && patience.lasts();) {
+            // Configs that no other thread has; every other thread keeps one in flight.
+            const std::uint64_t depth = i % 2 == 0 ? 64 : 1;
+            if (queued < count && queued - done < depth) {
+              queued += mine.try_queue(hash_order((queued << 8) | i)) ? 1 : 0;
+            }
+            if (const auto completion = mine.poll()) {
+              const Order order = hash_order((completion->ticket << 8) | i);
+              if (!is_report_of(order, completion->telemetry)) ++wrong;
+              ++done;
+              patience.progress();
+            }
+          }
+        });
+      }
+    }
+    CHECK(wrong == 0);
+    for (std::uint32_t i = 0; i < options.ports; ++i) {
+      CHECK(ctx.port(i).stats().completed == count);
+      CHECK(adds_up(ctx.port(i).stats()));
+      CHECK(ctx.port(i).is_gpu_idle());
+    }
+    CHECK_THROWS_AS(static_cast<void>(ctx.port(4)), UseError);
+  });
+}
+
+TEST_CASE(
+    "ports: after a shutdown through one of them another one takes configs or waits for ever") {
+  for_each_variant([](ContextOptions options) {
+    if (options.scope == Scope::grid) return;
+    options.ports = 2;
+    options.cpu_threads = 2;
+    StepMemory memory(options);
+    TestContext ctx = make_test_context(memory, options);
+    REQUIRE(ctx.port(1).queue(hash_order(1)));
+    REQUIRE(ctx.port(1).flush(10s));
+    REQUIRE(ctx.shutdown(StopMode::drain, 10s));
+    CHECK(ctx.try_queue(hash_order(2)).status == QueueStatus::closed);
+    if (options.executor == ExecutorKind::launch || options.executor == ExecutorKind::graph) return;
+    CHECK(ctx.port(1).try_queue(hash_order(2)).status == QueueStatus::closed);
+    CHECK(ctx.port(1).poll().has_value());
+  });
+}
+
 TEST_CASE("context: two contexts at once disturb each other") {
   for_each_variant([](ContextOptions options) {
     options.workers = Backend::half_of_the_workers(options);

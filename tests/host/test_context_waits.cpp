@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The context above an executor that does what no real one can be made to do when it is wanted.
+// The context above an executor, and an executor above workers, that do what no real ones can be
+// made to do when it is wanted.
 #include <doctest/doctest.h>
 
 #include <aatgs/host/gpu_execution_context.hpp>
+#include <aatgs/host/ring_executor.hpp>
 #include <array>
-#include <thread>
 
 namespace aatgs {
 namespace {
@@ -14,10 +15,7 @@ using namespace std::chrono_literals;
 /// What the executor does, and what it was asked.
 struct Script {
   QueueStatus answer = QueueStatus::queued;
-  std::chrono::nanoseconds pause_after_push{0};  ///< the scheduler takes the thread away
-  std::chrono::nanoseconds quiet_limit{0};
   bool is_broken = false;
-  int wakes = 0;
   int checks = 0;
 };
 
@@ -25,15 +23,8 @@ class ScriptedExecutor final : public Executor<int, int> {
  public:
   explicit ScriptedExecutor(Script& script) : script_(script) {}
 
-  QueueStatus try_submit(const int&) override {
-    std::this_thread::sleep_for(script_.pause_after_push);
-    return script_.answer;
-  }
+  QueueStatus try_submit(const int&) override { return script_.answer; }
   bool try_collect(Completion<int>&) override { return false; }
-  void wake() override { ++script_.wakes; }
-  [[nodiscard]] std::uint64_t quiet_limit_ns() const override {
-    return static_cast<std::uint64_t>(script_.quiet_limit.count());
-  }
   [[nodiscard]] std::uint64_t lost() const override { return 0; }
   [[nodiscard]] bool idle() const override { return false; }
   [[nodiscard]] RingCounters ring_counters(bool) override { return {}; }
@@ -51,7 +42,9 @@ class ScriptedExecutor final : public Executor<int, int> {
 };
 
 GpuExecutionContext<int, int> make(Script& script) {
-  return {std::make_unique<ScriptedExecutor>(script), {ExecutorKind::resident, "scripted"}, {}};
+  std::vector<std::unique_ptr<Executor<int, int>>> executors;
+  executors.push_back(std::make_unique<ScriptedExecutor>(script));
+  return {std::move(executors), {ExecutorKind::resident, "scripted"}, {}};
 }
 
 TEST_CASE("context: a wait goes on although the GPU has failed") {
@@ -66,31 +59,90 @@ TEST_CASE("context: a wait goes on although the GPU has failed") {
   CHECK_THROWS_AS(static_cast<void>(ctx.queue(1, 1h)), DeviceError);
 }
 
-TEST_CASE("context: a parked kernel is not woken after a pause") {
-  Script script;
-  script.quiet_limit = 5ms;
-  auto ctx = make(script);
-  REQUIRE(ctx.try_queue(1));
-  const int before = script.wakes;
-  std::this_thread::sleep_for(10ms);
-  REQUIRE(ctx.try_queue(1));
-  CHECK(script.wakes == before + 1);
+/// Workers that run nothing and park when they are told to.
+class ScriptedResidency final : public Residency {
+ public:
+  explicit ScriptedResidency(const ContextOptions& options)
+      : Residency(
+            std::make_unique<ResidentMemory>(MemoryKind::host, options, MessageSizes{1, 4}, 1)) {}
+
+  void set(Presence presence) { memory().control().presence = pack_presence(0, presence); }
+  void finish(std::uint64_t ticket) {
+    const MessageBuffer<CompletionRecord<int>> record{};
+    publish_completion(SingleLane{}, memory().ports()[0].port().telemetry, 0, ticket, record.words);
+  }
+  [[nodiscard]] int revivals() const { return revivals_; }
+
+  void revive() override {
+    ++revivals_;
+    set(Presence::running);
+  }
+  [[nodiscard]] std::uint32_t workers_of_port() const override { return 1; }
+  [[nodiscard]] std::string description() const override { return "scripted"; }
+
+ private:
+  bool make_leave(Command, std::chrono::nanoseconds) override { return true; }
+
+  int revivals_ = 0;
+};
+
+TEST_CASE("executor: a parked kernel is not woken by a config, or by a poll that waits for one") {
+  const ContextOptions options;
+  const auto residency = std::make_shared<ScriptedResidency>(options);
+  RingExecutor<int, int> executor(residency, 0, options);
+  Completion<int> done;
+  residency->set(Presence::running);
+  CHECK(executor.try_submit(1) == QueueStatus::queued);
+  CHECK_FALSE(executor.try_collect(done));
+  CHECK(residency->revivals() == 0);
+
+  residency->set(Presence::parking);  // although a config is there: its store came late
+  CHECK_FALSE(executor.try_collect(done));
+  CHECK(residency->revivals() == 1);
+  residency->finish(0);
+  CHECK(executor.try_collect(done));
+
+  residency->set(Presence::parking);
+  CHECK_FALSE(executor.try_collect(done));  // nothing to do: it stays parked
+  CHECK(residency->revivals() == 1);
+  CHECK(executor.try_submit(2) == QueueStatus::queued);
+  CHECK(residency->revivals() == 2);
 }
 
-// The kernel counts its quiet time from the push. Here it has been quiet for more than the 200 ms
-// after which it parks (twice the quiet limit) when the second config comes, but the host returned
-// from the first push only 60 ms before.
-TEST_CASE("context: a kernel that parked while the host was stopped inside a push is not woken") {
-  Script script;
-  script.quiet_limit = 100ms;
-  script.pause_after_push = 160ms;
-  auto ctx = make(script);
-  REQUIRE(ctx.try_queue(1));
-  const int before = script.wakes;
-  script.pause_after_push = 0ns;
-  std::this_thread::sleep_for(60ms);
-  REQUIRE(ctx.try_queue(1));
-  CHECK(script.wakes == before + 1);
+TEST_CASE("executor: a stream of configs is not announced, or a closed loop taken for one") {
+  const ContextOptions options;
+  const auto residency = std::make_shared<ScriptedResidency>(options);
+  RingExecutor<int, int> executor(residency, 0, options);
+  const auto fed_end = [&] { return read_feed(residency->memory().ports()[0].port()).end; };
+  Completion<int> done;
+  for (std::uint64_t ticket = 0; ticket < 3; ++ticket) {  // each after the telemetry before
+    CHECK(executor.try_submit(1) == QueueStatus::queued);
+    CHECK(fed_end() <= ticket + 1);
+    residency->finish(ticket);
+    CHECK(executor.try_collect(done));
+  }
+  for (std::uint64_t ticket = 3; ticket < 600; ++ticket) {  // each beside the one before
+    CHECK(executor.try_submit(1) == QueueStatus::queued);
+    if (ticket > 3) CHECK(fed_end() > ticket + 100);
+    if (ticket == 3) continue;
+    residency->finish(ticket - 1);
+    CHECK(executor.try_collect(done));
+  }
+  residency->finish(599);
+  CHECK(executor.try_collect(done));
+  CHECK(executor.try_submit(1) == QueueStatus::queued);
+  CHECK(fed_end() == 601);
+}
+
+TEST_CASE("executor: another port ended it, and a wait goes on for ever") {
+  const ContextOptions options;
+  const auto residency = std::make_shared<ScriptedResidency>(options);
+  RingExecutor<int, int> executor(residency, 0, options);
+  CHECK(executor.try_submit(1) == QueueStatus::queued);
+  CHECK_NOTHROW(executor.check());
+  residency->stop(Command::abort, 0ns);
+  CHECK(executor.try_submit(2) == QueueStatus::closed);
+  CHECK_THROWS_AS(executor.check(), UseError);
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 
 #include <aatgs/host/hang_record.hpp>
 #include <aatgs/host/memory.hpp>
-#include <aatgs/host/ring_memory.hpp>
+#include <aatgs/host/resident_memory.hpp>
 #include <array>
 #include <string>
 #include <utility>
@@ -53,28 +53,38 @@ TEST_CASE("buffer: an empty or a moved one is released twice, or not at all") {
   CHECK(empty.download() == std::vector{1, 2});
 }
 
-TEST_CASE("ring memory: words of different writers share a line, or a slot starts as published") {
+TEST_CASE(
+    "resident memory: words of different writers share a line, or a slot starts as published") {
   ContextOptions options;
   options.config_slots = 4;
   options.telemetry_slots = 2;
+  options.ports = 2;
   options.first_ticket = (std::uint64_t{1} << 32) - 5;
-  const RingMemory memory(MemoryKind::host, options, 3, 5, 2);
-  const ConfigRing config = memory.config();
-  const TelemetryRing telemetry = memory.telemetry();
-  CHECK(config.shape.slots == 4);
-  CHECK(config.shape.granules == 3);
-  CHECK(telemetry.shape.slots == 2);
-  CHECK(telemetry.shape.granules == 5);
-  for (std::uint64_t t = options.first_ticket; t < options.first_ticket + 4; ++t) {
-    CHECK_FALSE(config_in_sight(config, t));
+  const ResidentMemory memory(MemoryKind::host, options, {3, 5}, 2);
+  REQUIRE(memory.ports().size() == 2);
+  for (const PortMemory& one : memory.ports()) {
+    const Port port = one.port();
+    CHECK(port.config.shape.slots == 4);
+    CHECK(port.config.shape.granules == 3);
+    CHECK(port.telemetry.shape.slots == 2);
+    CHECK(port.telemetry.shape.granules == 5);
+    for (std::uint64_t t = options.first_ticket; t < options.first_ticket + 4; ++t) {
+      CHECK_FALSE(config_in_sight(port.config, t));
+    }
+    CHECK(one.sum_counters().finished == 0);
+    CHECK(port.state->next_claim == options.first_ticket);
+    CHECK(port.state->taken == options.first_ticket);
+    CHECK(port.state->finished == options.first_ticket);
+    CHECK(read_feed(port).end == options.first_ticket);
   }
-  CHECK(memory.sum_counters().finished == 0);
-  CHECK(memory.state()->next_claim == options.first_ticket);
-  const auto address = [](const void* p) { return reinterpret_cast<std::uintptr_t>(p); };
+  const auto distance = [](const void* a, const void* b) {
+    return reinterpret_cast<std::uintptr_t>(b) - reinterpret_cast<std::uintptr_t>(a);
+  };
   ControlBlock& control = memory.control();
-  CHECK(address(&control) % line_bytes == 0);
-  CHECK(address(&control.presence) - address(&control.command) >= line_bytes);
-  CHECK(address(&control.hang) - address(&control.presence) >= line_bytes);
+  CHECK(distance(nullptr, &control) % line_bytes == 0);
+  CHECK(distance(&control.command, &control.presence) >= line_bytes);
+  CHECK(distance(&control.presence, &control.hang) >= line_bytes);
+  CHECK(distance(nullptr, memory.ports()[0].port().feed) % line_bytes == 0);
 }
 
 TEST_CASE("hang record: a wedged wait is not told, or told where there was none") {

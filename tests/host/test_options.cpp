@@ -58,6 +58,14 @@ TEST_CASE("options: another value that cannot work is taken, or not named") {
   CHECK(contains(refusal([](ContextOptions& o) { o.park_after = -7ns; }), "park_after = -7"));
   CHECK(contains(refusal([](ContextOptions& o) { o.step_deadline = 0ns; }), "step_deadline = 0"));
   CHECK(contains(refusal([](ContextOptions& o) { o.hot_window = 0; }), "hot_window = 0"));
+  CHECK(contains(refusal([](ContextOptions& o) { o.ports = 0; }), "ports = 0"));
+  CHECK(contains(refusal([](ContextOptions& o) { o.ports = 17; }), "ports = 17"));
+  CHECK(contains(refusal([](ContextOptions& o) { o.ports = 2; }), "cpu_threads = 1"));
+  CHECK(contains(refusal([](ContextOptions& o) {
+                   o.ports = 2;
+                   o.scope = Scope::grid;
+                 }),
+                 "grid scope"));
   CHECK(contains(refusal([](ContextOptions& o) { o.cpu_threads = 5000; }), "cpu_threads = 5000"));
   CHECK(contains(refusal([](ContextOptions& o) { o.device = -1; }), "device = -1"));
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "report.hpp"
+#include "whcr.hpp"
 
 namespace aatgs::bench {
 
@@ -69,6 +70,15 @@ inline Value high_percentile(const Report& report, const std::string& name) {
   return f == nullptr ? Value() : Value(f->p99);
 }
 
+/// The fastest of the roads whose names begin so, over ours.
+inline Value others_of(const Report& report, const std::string& group, const std::string& prefix) {
+  Value best;
+  for (const Figure& f : report.figures) {
+    if (f.of.group == group && f.of.road.starts_with(prefix)) best = smaller(best, f.p50);
+  }
+  return over(best, report.median(group + "/" + our_road));
+}
+
 struct Check {
   const char* key;
   std::function<Value(const Report&)> value;
@@ -101,10 +111,11 @@ inline std::vector<Check> all_checks() {
       {"roundtrip_grid", ratio(grid, "floor/ping_pong")},
       {"grid_step", ratio("fed16/spin/grid/0us/resident", "floor/grid_barrier_64")},
       {"configs_per_s_1", median("tune_rate/default", 1e6)},
+      {"configs_per_s_4", median("threads_rate/4", 1e6)},
       {"bytes_4k",
        [](const Report& r) {
          const Value rate =
-             r.median("size_rate/4096");  // millions of 4096 bytes, against 1e9 bytes
+             r.median("threads_rate_4096/4");  // millions of 4096 bytes, against 1e9 bytes
          return over(rate ? Value(*rate * 4.096) : rate, r.median("floor/copy_to_gpu"));
        }},
       {"try_queue_ns", median("host/try_queue")},
@@ -117,6 +128,12 @@ inline std::vector<Check> all_checks() {
       {"long_worst", others({every, "", 1000, 10'000})},
       {"known_batch_grid_0us", others({known, "grid", 0, 0, "spin"})},
       {"known_batch_grid_10us", others({known, "grid", 10})},
+      {"cg_small", [](const Report& r) { return others_of(r, "cg_small", "library_graph"); }},
+      {"cg_large", [](const Report& r) { return others_of(r, "cg_large", "library_graph"); }},
+      {"whcr_launch", [](const Report& r) { return whcr_over_resident(r, "launch", false); }},
+      {"whcr_graph", [](const Report& r) { return whcr_over_resident(r, "graph", false); }},
+      {"whcr_launch_single", [](const Report& r) { return whcr_over_resident(r, "launch", true); }},
+      {"whcr_graph_single", [](const Report& r) { return whcr_over_resident(r, "graph", true); }},
       {"defaults", defaults_against_best},
   };
 }

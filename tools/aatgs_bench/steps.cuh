@@ -2,10 +2,9 @@
 // The steps that every road runs, and what goes to and from them.
 #pragma once
 
-#include <cstdint>
-
 #include <aatgs/device/primitives.cuh>
 #include <aatgs/host/options.hpp>
+#include <cstdint>
 
 namespace aatgs::bench {
 
@@ -65,7 +64,7 @@ struct SpinStep {
 /// where the one before it ended, so that no cache helps.
 struct StreamStep {
   static constexpr bool device_only = true;
-  static constexpr unsigned block_threads = 1024;
+  static constexpr unsigned block_threads = 768;
   static constexpr double tuned_at_us = 30;
   static constexpr std::uint32_t pattern = 0x01010101;
 

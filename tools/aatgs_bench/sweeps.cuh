@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -57,7 +58,7 @@ inline void sweep_settings(const Plan& plan, Report& report) {
     options.config_slots = options.telemetry_slots = slots;
     measure_point<256>(plan, report, "tune", "slots_" + std::to_string(slots), options);
   }
-  for (const std::uint32_t window : {1U, 2U, 4U, 8U, 16U, 32U}) {
+  for (const std::uint32_t window : {4U, 8U, 16U, 32U, 64U, 128U, 256U}) {
     ContextOptions options = as_given;
     options.hot_window = window;
     measure_point<256>(plan, report, "tune", "hot_window_" + std::to_string(window), options);
@@ -95,6 +96,22 @@ inline void sweep_concurrency(const Plan& plan, Report& report) {
   }
 }
 
+/// What several host threads queue into one context, each through a port of its own.
+template <std::size_t Bytes>
+void sweep_threads(const Plan& plan, Report& report, const std::string& group,
+                   std::uint64_t per_thread) {
+  for (const std::uint32_t threads : {1U, 2U, 4U, 8U}) {
+    const Case of{.group = group, .road = std::to_string(threads)};
+    if (!plan.wants(of.name()) || threads > std::thread::hardware_concurrency()) continue;
+    ContextOptions options = resident_block(plan);
+    options.ports = threads;
+    ContextFeeder<Bytes> feeder(options);
+    report.add(figure(of, "M/s",
+                      std::to_string(Bytes) + " B configs from so many host threads, one context",
+                      feeder.rates_of_all(per_thread, 4 * plan.seconds)));
+  }
+}
+
 inline void measure_host_costs(const Plan& plan, Report& report) {
   const Case try_queue{.group = "host", .road = "try_queue"};
   const Case poll{.group = "host", .road = "poll"};
@@ -111,6 +128,8 @@ inline void run_sweeps(const Plan& plan, Report& report) {
   measure_host_costs(plan, report);
   sweep_settings(plan, report);
   sweep_config_size(plan, report);
+  sweep_threads<256>(plan, report, "threads_rate", 100'000);
+  sweep_threads<4096>(plan, report, "threads_rate_4096", 25'000);
   sweep_concurrency(plan, report);
 }
 

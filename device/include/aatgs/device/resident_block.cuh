@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <aatgs/device/resident_args.cuh>
+#include <aatgs/device/service.cuh>
 #include <aatgs/runtime/step.hpp>
 #include <cstdint>
 
@@ -9,50 +9,40 @@ namespace aatgs::device {
 
 namespace block_scope {
 
-inline constexpr std::int64_t fastest_config_ns = 20;  ///< no host thread queues faster
-inline constexpr std::uint64_t rush =
-    64;  ///< tickets that poll at once while configs are found waiting
+/// Least time between two configs of a closed loop, for a worker's sleep before its turn; and what
+/// a stream of depth 1 would take, so that one of depth d takes a d-th. Sleeping longer keeps more
+/// of the workers off the words that the next one watches, but then a stream begins slowly.
+inline constexpr std::int64_t alone_pace_ns = 100;
+inline constexpr std::int64_t trip_ns = 1600;
 
-/// Passes the host's orders on to the workers and parks the kernel. One thread of the last block.
-__device__ inline void serve(const ResidentArgs& args) {
-  ResidentState& state = *args.state;
-  ParkWatch watch(args);
-  watch.announce(Presence::running);
-  for (;;) {
-    const std::uint32_t command = load_shared(&args.control->command);
-    if (command != static_cast<std::uint32_t>(Command::run)) {
-      store_shared(&state.order, command);
-      return;
-    }
-    const std::uint64_t taken = load_shared(&state.taken);
-    // A worker claims a ticket when it is done with the one before, so when all hold one that is
-    // not taken, nothing runs.
-    const bool idle = load_shared(&state.next_claim) - taken == args.workers;
-    if (watch.should_park(taken, &state.taken, idle)) {
-      store_shared(&state.order, static_cast<std::uint32_t>(Command::leave));
-      return;
-    }
-    __nanosleep(500);
-  }
-}
+/// How a worker comes to look for its config.
+enum class Turn {
+  leave,
+  fed,    ///< configs come in a stream, while others run
+  alone,  ///< nothing runs: the host answers to the telemetry that it has just got
+};
 
-/// Waits until the ticket is one of the next to come. False: leave instead. One warp.
+/// Waits until the ticket is one of the next to come. One warp.
 ///
-/// Only the workers whose tickets come next poll over the bus, since pollers are in each other's
-/// way there; the others watch words in device memory, the more rarely the further off they are.
-__device__ inline bool wait_for_turn(const ResidentArgs& args, std::uint64_t ticket) {
-  const ResidentState& state = *args.state;
+/// Pollers are in each other's way on the bus, so the others watch words in device memory, the more
+/// rarely the further off they are. In a closed loop the next worker, too, does not poll before the
+/// last step has ended: a poll takes 1.1 us, loads of one address follow one another, and one that
+/// sets out just before the answer comes would delay the one that finds it.
+__device__ inline Turn wait_for_turn(const ResidentArgs& args, const PortState& state,
+                                     std::uint64_t ticket) {
   for (;;) {
-    const std::uint32_t order = load_shared(&state.order);
-    const std::uint64_t taken = load_shared(&state.taken);
-    const std::uint64_t rush_end = load_shared(&state.rush_end);
-    const auto ahead = static_cast<std::int64_t>(ticket - taken);
-    const bool near = ahead < args.hot_window || static_cast<std::int64_t>(ticket - rush_end) < 0;
+    const std::uint32_t order = load_shared(&args.state->order);
+    const PortProgress seen = read_progress(state);
+    const auto ahead = static_cast<std::int64_t>(ticket - seen.taken);
+    const bool stream = static_cast<std::int64_t>(seen.feed.end - seen.taken) > 0;
+    const auto window = static_cast<std::int64_t>(seen.feed.window);
     // By vote: lanes that read at different moments must not part.
-    if (!WarpLanes::all(order != static_cast<std::uint32_t>(Command::abort))) return false;
-    if (WarpLanes::all(near)) return true;
-    if (!WarpLanes::all(order != static_cast<std::uint32_t>(Command::leave))) return false;
-    __nanosleep(ahead < 4096 ? ahead * fastest_config_ns : 4096 * fastest_config_ns);
+    if (!WarpLanes::all(order != static_cast<std::uint32_t>(Command::abort))) return Turn::leave;
+    if (!WarpLanes::all(ahead >= 0)) return Turn::fed;  // later ones have been taken
+    if (WarpLanes::all(stream && ahead < window)) return Turn::fed;
+    if (WarpLanes::all(ahead == 0 && seen.finished == ticket)) return Turn::alone;
+    if (!WarpLanes::all(order != static_cast<std::uint32_t>(Command::leave))) return Turn::leave;
+    if (ahead > 0) __nanosleep(min(ahead, 4096L) * (stream ? trip_ns / window : alone_pace_ns));
   }
 }
 
@@ -83,38 +73,54 @@ __device__ bool read_rest(const ResidentArgs& args, const Granule* slot, std::ui
   return false;
 }
 
-/// Polls for the config of `ticket` and reads it into `words`. False: leave instead. One warp.
+/// Polls for the config of `ticket` and reads it into `words`; what earlier configs wrote is
+/// visible afterwards. False: leave instead. One warp.
 ///
-/// One load at a time: with two or three on their way the bus is sampled more often, but a fence or
-/// a store behind them waits for all, and the round trip grows from 3.0 to 4.3 and 5.6 us (H200).
+/// One load at a time: loads of the same address over the bus follow one another, so that two on
+/// their way only make each other late (1.9 us each instead of 1.0, H200). Nothing else runs when a
+/// config is waited for alone, so that acquiring loads, which empty the SM's cache, disturb nobody;
+/// they save the 0.2 us of a fence.
 template <std::uint32_t Granules>
-__device__ bool poll_for_config(const ResidentArgs& args, std::uint64_t ticket,
-                                std::uint32_t* words) {
+__device__ bool poll_for_config(const ResidentArgs& args, const ConfigRing& ring,
+                                std::uint64_t ticket, bool alone, std::uint32_t* words) {
   constexpr std::uint32_t first = Granules < 32 ? Granules : 32;
-  const Granule* slot = args.config.granules + args.config.shape.offset_of(ticket);
-  const std::uint32_t lap = args.config.shape.lap_of(ticket);
+  const Granule* slot = ring.granules + ring.shape.offset_of(ticket);
+  const std::uint32_t lap = ring.shape.lap_of(ticket);
   const std::uint32_t lane = threadIdx.x < first ? threadIdx.x : 0;
-  Backoff backoff;
-  for (bool waited = false;; waited = true) {
-    const Granule seen = load_granule(slot + lane);
+  const bool acquire = alone && Granules <= 32;
+  for (Backoff backoff;; backoff.pause()) {
+    const Granule seen = acquire ? load_granule_acquire(slot + lane) : load_granule(slot + lane);
     const std::uint32_t order = load_shared(&args.state->order);
     if (WarpLanes::all(seen.lap() == lap)) {
       unpack_granule(seen, words + 3 * lane);
-      if (!waited && threadIdx.x == 0) {  // it was waiting for us, so more may be
-        atomicMax(reinterpret_cast<unsigned long long*>(&args.state->rush_end), ticket + rush);
+      if constexpr (Granules > 32) {
+        if (!read_rest<Granules>(args, slot, lap, words)) return false;
       }
-      if constexpr (Granules > 32) return read_rest<Granules>(args, slot, lap, words);
+      if (!acquire) device_fence();
       return true;
     }
     if (!WarpLanes::all(order == static_cast<std::uint32_t>(Command::run))) return false;
-    backoff.pause();
   }
+}
+
+/// The config of `ticket` into `words`, when it comes. False: leave instead. One warp.
+template <std::uint32_t Granules>
+__device__ bool take(const ResidentArgs& args, const Port& port, std::uint64_t ticket,
+                     std::uint32_t* words) {
+  const Turn turn = wait_for_turn(args, *port.state, ticket);
+  return turn != Turn::leave &&
+         poll_for_config<Granules>(args, port.config, ticket, turn == Turn::alone, words);
+}
+
+/// Adds one to a count that nobody waits for here.
+__device__ inline void count_one(std::uint64_t& count) {
+  atomicAdd(reinterpret_cast<unsigned long long*>(&count), 1ULL);
 }
 
 }  // namespace block_scope
 
-/// The persistent kernel of `Scope::block`: every worker block takes a config when it is free, runs
-/// the step and publishes the completion; the last block serves the host's orders.
+/// The persistent kernel of `Scope::block`: every worker block takes a config of its port when it
+/// is free, runs the step and publishes the completion; the last block serves the host's orders.
 template <class Step, class Config, class Telemetry>
 __global__ void __launch_bounds__(step_block_threads<Step>())
     resident_block_kernel(const __grid_constant__ ResidentArgs args,
@@ -126,17 +132,18 @@ __global__ void __launch_bounds__(step_block_threads<Step>())
   __shared__ MessageBuffer<Config> config;
   __shared__ MessageBuffer<Record> record;
   __shared__ bool leaving;
-  ResidentState& state = *args.state;
   const std::uint32_t worker = blockIdx.x;
+  const bool first_warp = threadIdx.x < 32;
   if (worker == args.workers) {
-    if (threadIdx.x == 0) block_scope::serve(args);
+    if (first_warp) Service(args).run();
     leave_launch(args);
     return;
   }
 
-  Group group(shared, state);
+  const Port& port = args.ports[worker % args.port_count];
+  PortState& state = *port.state;
+  Group group(shared, *args.state);
   if constexpr (requires { step.enter(group); }) step.enter(group);
-  const bool first_warp = threadIdx.x < 32;
   std::uint64_t ticket = args.claims[worker];  // kept from before a park
   for (;;) {
     if (first_warp) {
@@ -147,8 +154,7 @@ __global__ void __launch_bounds__(step_block_threads<Step>())
         ticket = __shfl_sync(~0U, ticket, 0);
       }
       const bool here =
-          block_scope::wait_for_turn(args, ticket) &&
-          block_scope::poll_for_config<MessageBuffer<Config>::granules>(args, ticket, config.words);
+          block_scope::take<MessageBuffer<Config>::granules>(args, port, ticket, config.words);
       if (threadIdx.x == 0) {
         leaving = !here;
         if (here) {
@@ -160,13 +166,12 @@ __global__ void __launch_bounds__(step_block_threads<Step>())
           shared.failed = 0;
         }
       }
-      device_fence();  // what earlier configs wrote is visible to this step
     }
     __syncthreads();
     if (leaving) break;
     if (threadIdx.x == Threads - 1) {
-      atomicAdd(reinterpret_cast<unsigned long long*>(&state.taken), 1ULL);
-      mark_taken(args.config, shared.ticket);
+      block_scope::count_one(state.taken);
+      mark_taken(port.config, shared.ticket);
     }
     if (threadIdx.x == 0) record.value().started_ns = timer_ns();
     step(group, config.value(), record.value().telemetry);
@@ -181,7 +186,8 @@ __global__ void __launch_bounds__(step_block_threads<Step>())
       }
       device_fence();  // what this step wrote is visible before its telemetry is
       __syncwarp();
-      publish_completion(WarpLanes{}, args.telemetry, worker, ticket, record.words);
+      publish_completion(WarpLanes{}, port.telemetry, worker, ticket, record.words);
+      if (threadIdx.x == 0) block_scope::count_one(state.finished);
       __syncwarp();  // all lanes have read the record before thread 0 begins the next
     }
     ticket = no_ticket;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <aatgs/device/resident_args.cuh>
+#include <aatgs/device/service.cuh>
 #include <aatgs/device/staging.cuh>
 #include <aatgs/runtime/step.hpp>
 #include <cstdint>
@@ -10,24 +10,11 @@ namespace aatgs::device {
 
 namespace grid_scope {
 
-/// Watches the host's orders and idleness. One thread.
-__device__ inline void watch(const ResidentArgs& args) {
-  ResidentState& state = *args.state;
-  ParkWatch watch(args);
-  watch.announce(Presence::running);
-  for (;;) {
-    const std::uint32_t command = load_shared(&args.control->command);
-    if (command != static_cast<std::uint32_t>(Command::run)) {
-      store_shared(&state.order, command);
-      return;
-    }
-    const std::uint64_t done = load_shared(&state.steps_done);
-    const std::uint64_t staged = load_shared(&state.staged);
-    if (watch.should_park(staged, &state.staged, done == staged)) {
-      store_shared(&state.order, static_cast<std::uint32_t>(Command::leave));
-      return;
-    }
-    __nanosleep(500);
+/// Between the end of a step and the first look for the host's answer to it: a look that comes just
+/// too early delays the one that finds it by 1.1 us.
+__device__ inline void wait_for_reply() {
+  constexpr std::uint64_t reply_ns = 150;
+  for (const std::uint64_t begin = timer_ns(); timer_ns() - begin < reply_ns;) {
   }
 }
 
@@ -35,11 +22,21 @@ __device__ inline void watch(const ResidentArgs& args) {
 /// device memory. One warp. Ends with the leave mark behind the last config.
 template <std::uint32_t Granules>
 __device__ void feed(const ResidentArgs& args) {
-  ResidentState& state = *args.state;
-  std::uint64_t next = load_shared(&state.steps_done);
+  const PortState& state = *args.ports[0].state;
+  const std::uint32_t* order = &args.state->order;
+  std::uint64_t next = load_shared(&state.finished);
+  bool was_running = false;
   Backoff backoff;
   // By vote: lanes that read at different moments must not part.
-  while (WarpLanes::all(load_shared(&state.order) == static_cast<std::uint32_t>(Command::run))) {
+  while (WarpLanes::all(load_shared(order) == static_cast<std::uint32_t>(Command::run))) {
+    const PortProgress seen = read_progress(state);
+    const bool fed = static_cast<std::int64_t>(seen.feed.end - next) > 0;
+    if (!WarpLanes::all(fed || seen.finished == next)) {  // see block_scope::wait_for_turn
+      was_running = true;
+      continue;
+    }
+    if (was_running) wait_for_reply();
+    was_running = false;
     const std::uint32_t moved = stage_configs<Granules>(args, next);
     if (moved == 0) {
       backoff.pause();
@@ -50,7 +47,7 @@ __device__ void feed(const ResidentArgs& args) {
   }
   // With all staging slots in use, all blocks must have read the oldest before the mark takes its
   // place. After an abort too: the step at work still counts as done when it ends.
-  while (next - load_shared(&state.steps_done) >= staging_slots) {
+  while (next - load_shared(&state.finished) >= staging_slots) {
   }
   if (threadIdx.x == 0) stage_leave_mark(args, next);
 }
@@ -67,14 +64,12 @@ __device__ void publish(const ResidentArgs& args, ArrivalFlags flags, GridBarrie
       r.status = CompletionStatus::failed;
       r.code = atomicExch(&args.state->fail_code[ticket & 1], 0U);
     }
+    store_shared(&args.ports[0].state->finished, ticket + 1);
   }
   __syncwarp();
-  publish_completion(WarpLanes{}, args.telemetry, 0, ticket, record.words);
+  publish_completion(WarpLanes{}, args.ports[0].telemetry, 0, ticket, record.words);
   __syncwarp();
-  if (threadIdx.x == 0) {
-    store_shared(&args.state->steps_done, ticket + 1);
-    record.value() = Record{};
-  }
+  if (threadIdx.x == 0) record.value() = Record{};
 }
 
 }  // namespace grid_scope
@@ -97,14 +92,14 @@ __global__ void __launch_bounds__(step_block_threads<Step>())
   ResidentState& state = *args.state;
   if (blockIdx.x == args.workers) {
     if (threadIdx.x < 32) grid_scope::feed<granules>(args);
-    if (threadIdx.x == 32) grid_scope::watch(args);
+    if (threadIdx.x / 32 == 1) Service(args).run();
     if (leave_launch(args)) clear_staging(args);
     return;
   }
 
   GridBarrier barrier(state, *args.control, args.workers, args.step_deadline_ns);
   GridGroup<threads> group(shared, state, barrier, args.cells, args.workers);
-  std::uint64_t ticket = load_shared(&state.steps_done);
+  std::uint64_t ticket = load_shared(&args.ports[0].state->finished);
   if (threadIdx.x == 0) {
     record.value() = Record{};
     shared.ticket = ticket;

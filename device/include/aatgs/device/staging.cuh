@@ -44,11 +44,12 @@ __device__ std::uint32_t stage_configs(const ResidentArgs& args, std::uint64_t n
   constexpr std::uint32_t rounds = (Granules + 31) / 32;
   constexpr std::uint32_t batch = rounds == 1 ? 4 : 1;  // one bus latency fetches all of them
   Granule g[batch][rounds];
-  const std::uint64_t room_end =
-      __shfl_sync(~0U, load_shared(&args.state->steps_done), 0) + staging_slots;
+  const ConfigRing& ring = args.ports[0].config;
+  PortState& state = *args.ports[0].state;
+  const std::uint64_t room_end = __shfl_sync(~0U, load_shared(&state.finished), 0) + staging_slots;
 #pragma unroll
   for (std::uint32_t k = 0; k < batch; ++k) {
-    const Granule* from = args.config.granules + args.config.shape.offset_of(next + k);
+    const Granule* from = ring.granules + ring.shape.offset_of(next + k);
 #pragma unroll
     for (std::uint32_t r = 0; r < rounds; ++r) {
       const std::uint32_t i = r * 32 + threadIdx.x;
@@ -66,7 +67,7 @@ __device__ std::uint32_t stage_configs(const ResidentArgs& args, std::uint64_t n
     for (std::uint32_t r = 0; r < rounds; ++r) {
       const std::uint32_t i = r * 32 + threadIdx.x;
       if (i >= Granules) continue;
-      const bool arrived = g[k][r].lap() == args.config.shape.lap_of(ticket);
+      const bool arrived = g[k][r].lap() == ring.shape.lap_of(ticket);
       if (arrived) {
         g[k][r].high = (g[k][r].high & 0xFFFF'FFFFU) | (std::uint64_t{staging_lap(ticket)} << 32);
         store_granule(to + i, g[k][r]);
@@ -79,8 +80,8 @@ __device__ std::uint32_t stage_configs(const ResidentArgs& args, std::uint64_t n
       store_granule(to + Granules,
                     Granule::make(static_cast<std::uint32_t>(now),
                                   static_cast<std::uint32_t>(now >> 32), 0, staging_lap(ticket)));
-      store_shared(&args.state->staged, ticket + 1);
-      mark_taken(args.config, ticket);
+      store_shared(&state.taken, ticket + 1);
+      mark_taken(ring, ticket);
     }
     ++moved;
   }
@@ -111,13 +112,13 @@ __device__ bool wait_for_staged(const ResidentArgs& args, std::uint64_t ticket,
 /// Takes leave marks out of the slots, for the next launch. One thread, when all others have left.
 __device__ inline void clear_staging(const ResidentArgs& args) {
   for (std::uint32_t slot = 0; slot < staging_slots; ++slot) {
-    store_granule(args.staging + slot * (args.config.shape.granules + 1), Granule{});
+    store_granule(args.staging + slot * (args.ports[0].config.shape.granules + 1), Granule{});
   }
 }
 
 /// Writes the leave mark into the slot of `ticket`. One thread.
 __device__ inline void stage_leave_mark(const ResidentArgs& args, std::uint64_t ticket) {
-  store_granule(args.staging + (ticket % staging_slots) * (args.config.shape.granules + 1),
+  store_granule(args.staging + (ticket % staging_slots) * (args.ports[0].config.shape.granules + 1),
                 Granule::make(0, 0, 0, leave_lap));
 }
 

@@ -3,7 +3,7 @@
 
 #include <aatgs/host/cpu_group.hpp>
 #include <aatgs/host/host_clock.hpp>
-#include <aatgs/host/ring_executor.hpp>
+#include <aatgs/host/residency.hpp>
 #include <aatgs/runtime/step.hpp>
 #include <algorithm>
 #include <chrono>
@@ -18,21 +18,20 @@ namespace aatgs {
 /// Threads that a CPU residency has under these options.
 inline std::uint32_t cpu_thread_count(const ContextOptions& options) {
   return options.cpu_threads != 0 ? options.cpu_threads
-                                  : std::max(1U, std::thread::hardware_concurrency());
+                                  : std::max(options.ports, std::thread::hardware_concurrency());
 }
 
-/// Host threads at the far end of the rings. `Scope::block`: each thread takes configs on its own.
+/// Host threads at the far end of the rings. `Scope::block`: each thread takes configs of its port.
 /// `Scope::grid`: thread 0 takes a config, all run it together.
 template <class Step, class Config, class Telemetry>
 class CpuResidency final : public Residency {
  public:
   using Record = CompletionRecord<Telemetry>;
 
-  CpuResidency(const RingMemory& memory, const Step& step, const ContextOptions& options)
-      : config_(memory.config()),
-        telemetry_(memory.telemetry()),
-        control_(memory.control()),
-        state_(*memory.state()),
+  CpuResidency(std::unique_ptr<ResidentMemory> memory, const Step& step,
+               const ContextOptions& options)
+      : Residency(std::move(memory)),
+        control_(this->memory().control()),
         step_(step),
         scope_(options.scope),
         count_(cpu_thread_count(options)),
@@ -41,31 +40,40 @@ class CpuResidency final : public Residency {
       threads_.emplace_back([this, i] { scope_ == Scope::grid ? run_grid(i) : run_block(i); });
     }
   }
-  ~CpuResidency() override { stop(Command::abort, std::chrono::nanoseconds::max()); }
+  ~CpuResidency() override { make_leave(Command::abort, std::chrono::nanoseconds::max()); }
 
-  [[nodiscard]] std::uint32_t workers() const override {
-    return scope_ == Scope::grid ? 1 : count_;
+  [[nodiscard]] std::uint32_t workers_of_port() const override {
+    if (scope_ == Scope::grid) return 1;
+    const auto ports = static_cast<std::uint32_t>(memory().ports().size());
+    return (count_ + ports - 1) / ports;
   }
   [[nodiscard]] std::string description() const override {
     return "cpu, " + std::string(to_string(scope_)) + " scope, " + std::to_string(count_) +
            (count_ == 1 ? " thread" : " threads");
   }
+
+ private:
   /// A thread cannot be killed: this waits for the step at work, however long the deadline.
-  bool stop(Command command, std::chrono::nanoseconds) override {
+  bool make_leave(Command command, std::chrono::nanoseconds) override {
     if (command == Command::abort) abort_ = true;
     store_shared(&control_.command, static_cast<std::uint32_t>(command));
     threads_.clear();
     return true;
   }
 
- private:
+  [[nodiscard]] Port port_of(std::uint32_t worker) const {
+    const std::vector<PortMemory>& ports = memory().ports();
+    return ports[worker % ports.size()].port();
+  }
+
   [[nodiscard]] bool told_to_leave() const {
     return load_shared(&control_.command) != static_cast<std::uint32_t>(Command::run);
   }
 
   /// Waits for the config of `ticket`; false: leave.
-  bool take(std::uint64_t ticket, MessageBuffer<Config>& config, MessageBuffer<Record>& record) {
-    for (unsigned polls = 0; !abort_ && !take_config(SingleLane{}, config_, ticket, config.words);
+  bool take(const ConfigRing& ring, std::uint64_t ticket, MessageBuffer<Config>& config,
+            MessageBuffer<Record>& record) {
+    for (unsigned polls = 0; !abort_ && !take_config(SingleLane{}, ring, ticket, config.words);
          ++polls) {
       if (told_to_leave()) return false;
       if (polls < hot_polls) {
@@ -75,20 +83,20 @@ class CpuResidency final : public Residency {
       }
     }
     if (abort_) return false;
-    mark_taken(config_, ticket);
+    mark_taken(ring, ticket);
     record.value() = Record{};
     record.value().taken_ns = record.value().started_ns = host_now_ns();
     return true;
   }
 
-  void finish(std::uint32_t worker, std::uint64_t ticket, CpuGroupShared& shared,
-              MessageBuffer<Record>& record) {
+  void finish(const TelemetryRing& ring, std::uint32_t worker, std::uint64_t ticket,
+              CpuGroupShared& shared, MessageBuffer<Record>& record) {
     record.value().finished_ns = host_now_ns();
     if (shared.failed.exchange(false)) {
       record.value().status = CompletionStatus::failed;
       record.value().code = shared.code;
     }
-    publish_completion(SingleLane{}, telemetry_, worker, ticket, record.words);
+    publish_completion(SingleLane{}, ring, worker, ticket, record.words);
   }
 
   void enter(CpuGroup& group) {
@@ -103,13 +111,14 @@ class CpuResidency final : public Residency {
     CpuGroup group(shared, 0, step_scratch_bytes(step_));
     MessageBuffer<Config> config;
     MessageBuffer<Record> record;
-    cuda::atomic_ref<std::uint64_t, cuda::thread_scope_device> next_claim(state_.next_claim);
+    const Port port = port_of(worker);
+    cuda::atomic_ref<std::uint64_t, cuda::thread_scope_device> next_claim(port.state->next_claim);
     enter(group);
     for (;;) {
       shared.ticket = next_claim.fetch_add(1, cuda::memory_order_relaxed);
-      if (!take(shared.ticket, config, record)) break;
+      if (!take(port.config, shared.ticket, config, record)) break;
       step_(group, config.value(), record.value().telemetry);
-      finish(worker, shared.ticket, shared, record);
+      finish(port.telemetry, worker, shared.ticket, shared, record);
     }
     leave(group);
   }
@@ -117,17 +126,18 @@ class CpuResidency final : public Residency {
   void run_grid(std::uint32_t rank) {
     CpuGroup group(grid_, rank, step_scratch_bytes(step_));
     Telemetry ignored{};  // only rank 0 may write telemetry
+    const Port port = port_of(0);
     enter(group);
-    for (std::uint64_t ticket = state_.steps_done;; ++ticket) {
+    for (std::uint64_t ticket = port.state->next_claim;; ++ticket) {
       if (rank == 0) {
-        leaving_ = !take(ticket, grid_config_, grid_record_);
+        leaving_ = !take(port.config, ticket, grid_config_, grid_record_);
         grid_.ticket = ticket;
       }
       grid_.barrier.arrive_and_wait();
       if (leaving_) break;
       step_(group, grid_config_.value(), rank == 0 ? grid_record_.value().telemetry : ignored);
       grid_.barrier.arrive_and_wait();
-      if (rank == 0) finish(0, ticket, grid_, grid_record_);
+      if (rank == 0) finish(port.telemetry, 0, ticket, grid_, grid_record_);
     }
     leave(group);
   }
@@ -135,10 +145,7 @@ class CpuResidency final : public Residency {
   static constexpr unsigned hot_polls = 2000;
   static constexpr std::chrono::microseconds nap{20};
 
-  ConfigRing config_;
-  TelemetryRing telemetry_;
   ControlBlock& control_;
-  ResidentState& state_;
   Step step_;
   Scope scope_;
   std::uint32_t count_;

@@ -27,8 +27,8 @@ struct RingCounters {
   std::uint32_t telemetry_unread = 0;
 };
 
-/// What a context drives; one for each `ExecutorKind`. Configs get tickets in the order in which
-/// they are accepted. Used by one thread at a time.
+/// What one port of a context drives; one class for each `ExecutorKind`. Configs get tickets in the
+/// order in which they are accepted. Used by one thread at a time.
 template <class Config, class Telemetry>
 class Executor {
  public:
@@ -42,11 +42,6 @@ class Executor {
   /// Collects one completion, the oldest if it is there.
   virtual bool try_collect(Completion<Telemetry>& out) = 0;
 
-  /// Brings back a parked kernel. Must be called after a submission, unless the one before it
-  /// surely began less than `quiet_limit_ns` earlier. 0: never.
-  virtual void wake() = 0;
-  [[nodiscard]] virtual std::uint64_t quiet_limit_ns() const = 0;
-
   /// Telemetries lost by policy so far.
   [[nodiscard]] virtual std::uint64_t lost() const = 0;
   /// Whether every submitted config has been run to its end, collected or not.
@@ -58,9 +53,11 @@ class Executor {
   /// One line for a person: what it runs on and how wide.
   [[nodiscard]] virtual std::string description() const = 0;
 
-  /// Throws `DeviceError` if the GPU has failed. Slow: for waits, not for every config.
+  /// Throws `DeviceError` if the GPU has failed, `UseError` if another port has ended the executor.
+  /// Slow: for waits, not for every config.
   virtual void check() = 0;
-  /// Ends; completions written so far can still be collected. False: not within the deadline.
+  /// Ends, for all ports; completions written so far can still be collected. False: not within the
+  /// deadline.
   virtual bool stop(StopMode mode, std::chrono::nanoseconds deadline) = 0;
 };
 

@@ -25,21 +25,27 @@ struct QueueResult {
 
 /// The host's handle on an executor that runs one kind of step: queue configs, poll completions.
 /// Make one with `make_context` (in a .cu file) or `make_cpu_context`. Host code without CUDA can
-/// hold it. One thread at a time. The destructor aborts what is still queued: `flush` first to keep
-/// it.
+/// hold it. One thread at a time; further host threads use a `port` each. The destructor aborts
+/// what is still queued: `flush` first to keep it.
 template <class Config, class Telemetry>
-class GpuExecutionContext {
+class alignas(line_bytes) GpuExecutionContext {
  public:
   using Done = Completion<Telemetry>;
   using Deadline = std::chrono::nanoseconds;  ///< counted from the call
 
-  GpuExecutionContext(std::unique_ptr<Executor<Config, Telemetry>> executor, ExecutorChoice choice,
-                      const ContextOptions& options);
+  /// `executors`: one for each port, at least one.
+  GpuExecutionContext(std::vector<std::unique_ptr<Executor<Config, Telemetry>>> executors,
+                      const ExecutorChoice& choice, const ContextOptions& options);
   ~GpuExecutionContext();
   GpuExecutionContext(GpuExecutionContext&&) noexcept = default;
   GpuExecutionContext& operator=(GpuExecutionContext&&) noexcept = delete;
   GpuExecutionContext(const GpuExecutionContext&) = delete;
   GpuExecutionContext& operator=(const GpuExecutionContext&) = delete;
+
+  /// The context as another host thread uses it: its own rings, tickets, completions and statistics
+  /// on the same kernel, whose workers are shared out among the ports. `i` is below the options'
+  /// `ports`; port 0 is this object. Lives as long as this object. Throws `UseError`.
+  [[nodiscard]] GpuExecutionContext& port(std::uint32_t i);
 
   /// Queues a config if there is room. Never waits, allocates, locks or throws.
   [[nodiscard]] QueueResult try_queue(const Config& config);
@@ -71,9 +77,9 @@ class GpuExecutionContext {
   /// Starts the statistics anew; what is in flight counts as submitted.
   void reset_stats();
 
-  /// Ends the executor. `drain` runs what is queued first, `abort` gives it up as dropped;
-  /// collected completions can still be polled. False: not within the deadline. Later calls do
-  /// nothing.
+  /// Ends the executor, for all ports: flush the others first. `drain` runs what is queued first,
+  /// `abort` gives it up as dropped; collected completions can still be polled. False: not within
+  /// the deadline. Later calls do nothing.
   bool shutdown(StopMode mode, Deadline deadline = std::chrono::seconds(10));
 
   /// What it runs on, and why that was chosen.
@@ -93,15 +99,13 @@ class GpuExecutionContext {
   void sample_rings();
 
   std::unique_ptr<Executor<Config, Telemetry>> executor_;
+  std::vector<std::unique_ptr<GpuExecutionContext>> other_ports_;
   ExecutorChoice choice_;
   ContextOptions options_;
   Accounting accounting_;
   std::deque<Done> aside_;  // collected while waiting for something else
   std::uint64_t next_ticket_;
   bool synchronous_;
-  std::uint64_t quiet_limit_ticks_;  // 0: the executor never parks
-  std::uint64_t last_submit_ = 0;    // ticks
-  std::uint64_t submit_before_last_ = 0;
   std::uint64_t lost_before_ = 0;
   mutable std::uint64_t lost_known_ = 0;  // as of the last look: with many workers one is dear
   std::uint64_t parks_before_ = 0;

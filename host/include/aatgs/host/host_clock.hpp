@@ -14,9 +14,10 @@ inline std::uint64_t host_now_ns() {
       std::chrono::duration_cast<std::chrono::nanoseconds>(since).count());
 }
 
-/// The processor's time stamp counter: a reading takes 12 ns where the steady clock's takes 21 (on a
-/// virtual Xeon), which counts where every config is stamped. The kernel itself keeps time by it wherever it is
-/// invariant, so its rate is taken from the steady clock as the two run side by side.
+/// The processor's time stamp counter: a reading takes 12 ns where the steady clock's takes 21 (on
+/// a virtual Xeon), which counts where every config is stamped. The kernel itself keeps time by it
+/// wherever it is invariant, so its rate is taken from the steady clock as the two run side by
+/// side.
 class TickClock {
  public:
   TickClock() : first_ns_(host_now_ns()), first_ticks_(now()) {}

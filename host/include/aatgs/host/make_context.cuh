@@ -7,12 +7,16 @@
 
 namespace aatgs {
 
+/// Executors of one context, by ports.
+template <class Config, class Telemetry>
+using Executors = std::vector<std::unique_ptr<Executor<Config, Telemetry>>>;
+
 /// The resident executor for a step.
 template <class Config, class Telemetry, class Step>
-std::unique_ptr<Executor<Config, Telemetry>> make_resident_executor(const Step& step,
-                                                                    const ContextOptions& options) {
-  using Record = CompletionRecord<Telemetry>;
-  constexpr std::uint32_t config_granules = MessageBuffer<Config>::granules;
+Executors<Config, Telemetry> make_resident_executors(const Step& step,
+                                                     const ContextOptions& options) {
+  constexpr MessageSizes sizes{MessageBuffer<Config>::granules,
+                               MessageBuffer<CompletionRecord<Telemetry>>::granules};
   constexpr unsigned threads = step_block_threads<Step>();
   const bool grid = options.scope == Scope::grid;
   auto* kernel = &device::resident_block_kernel<Step, Config, Telemetry>;
@@ -25,12 +29,35 @@ std::unique_ptr<Executor<Config, Telemetry>> make_resident_executor(const Step& 
   const KernelShape shape = size_kernel(kernel, options.device, threads, step_scratch_bytes(step),
                                         options.workers, grid, 1);
   const std::uint32_t workers = shape.blocks - 1;
-  auto memory = std::make_unique<RingMemory>(MemoryKind::device, options, config_granules,
-                                             MessageBuffer<Record>::granules, workers);
-  auto residency =
-      std::make_unique<GpuResidency<Step>>(kernel, shape, *memory, step, options, config_granules);
-  return std::make_unique<RingExecutor<Config, Telemetry>>(std::move(memory), std::move(residency),
-                                                           options);
+  if (workers < options.ports) {
+    throw OptionError("workers = " + std::to_string(workers) + " for ports = " +
+                      std::to_string(options.ports) + ": each port needs a block that serves it");
+  }
+  auto memory = std::make_unique<ResidentMemory>(MemoryKind::device, options, sizes, workers);
+  const auto residency = std::make_shared<GpuResidency<Step>>(kernel, shape, std::move(memory),
+                                                              step, options, sizes.config_granules);
+  return make_ring_executors<Config, Telemetry>(residency, options);
+}
+
+template <class Config, class Telemetry, class Step>
+Executors<Config, Telemetry> make_executors(const Step& step, const ExecutorChoice& choice,
+                                            const ContextOptions& options) {
+  if (choice.kind == ExecutorKind::resident) {
+    return make_resident_executors<Config, Telemetry>(step, options);
+  }
+  if (choice.kind == ExecutorKind::cpu) {
+    if constexpr (is_device_only<Step>()) {
+      throw OptionError("executor 'cpu' (" + choice.reason +
+                        ") for a step that is device-only: run it on a GPU");
+    } else {
+      return make_cpu_executors<Config, Telemetry>(step, options);
+    }
+  }
+  Executors<Config, Telemetry> executors;
+  for (std::uint32_t port = 0; port < options.ports; ++port) {
+    executors.push_back(std::make_unique<SingleExecutor<Config, Telemetry, Step>>(step, options));
+  }
+  return executors;
 }
 
 /// A context whose step is `step`, on the executor that the options name. In a .cu file.
@@ -45,20 +72,7 @@ GpuExecutionContext<Config, Telemetry> make_context(const Step& step,
   ExecutorChoice choice = choose_executor(options.executor, options.device);
   ContextOptions chosen = options;
   chosen.executor = choice.kind;
-  std::unique_ptr<Executor<Config, Telemetry>> executor;
-  if (choice.kind == ExecutorKind::resident) {
-    executor = make_resident_executor<Config, Telemetry>(step, chosen);
-  } else if (choice.kind == ExecutorKind::cpu) {
-    if constexpr (is_device_only<Step>()) {
-      throw OptionError("executor 'cpu' (" + choice.reason +
-                        ") for a step that is device-only: run it on a GPU");
-    } else {
-      executor = make_cpu_executor<Config, Telemetry>(step, chosen);
-    }
-  } else {
-    executor = std::make_unique<SingleExecutor<Config, Telemetry, Step>>(step, chosen);
-  }
-  return {std::move(executor), std::move(choice), chosen};
+  return {make_executors<Config, Telemetry>(step, choice, chosen), std::move(choice), chosen};
 }
 
 }  // namespace aatgs

@@ -3,6 +3,7 @@
 
 #include <aatgs/host/cpu_residency.hpp>
 #include <aatgs/host/gpu_execution_context.hpp>
+#include <aatgs/host/ring_executor.hpp>
 #include <memory>
 
 namespace aatgs {
@@ -18,25 +19,27 @@ constexpr bool is_device_only() {
   }
 }
 
-/// The cpu executor for a step.
+/// The cpu executor for a step, by ports.
 template <class Config, class Telemetry, class Step>
-std::unique_ptr<Executor<Config, Telemetry>> make_cpu_executor(const Step& step,
-                                                               const ContextOptions& options) {
+std::vector<std::unique_ptr<Executor<Config, Telemetry>>> make_cpu_executors(
+    const Step& step, const ContextOptions& options) {
   require_message<Config>();
   require_message<Telemetry>();
   require_step<Step>();
   static_assert(!is_device_only<Step>(),
                 "AATGS: this step is device-only (it says device_only = true), so the cpu executor "
                 "cannot run it; ask for a GPU executor");
-  constexpr auto kind = MemoryKind::host;
-  auto memory = std::make_unique<RingMemory>(kind, options, MessageBuffer<Config>::granules,
-                                             MessageBuffer<CompletionRecord<Telemetry>>::granules,
-                                             cpu_thread_count(options));
-  auto residency = std::make_unique<CpuResidency<Step, Config, Telemetry>>(*memory, step, options);
-  auto no_parking = options;
-  no_parking.park_after = {};
-  return std::make_unique<RingExecutor<Config, Telemetry>>(std::move(memory), std::move(residency),
-                                                           no_parking);
+  constexpr MessageSizes sizes{MessageBuffer<Config>::granules,
+                               MessageBuffer<CompletionRecord<Telemetry>>::granules};
+  const std::uint32_t threads = cpu_thread_count(options);
+  if (threads < options.ports) {
+    throw OptionError("cpu_threads = " + std::to_string(threads) + " for ports = " +
+                      std::to_string(options.ports) + ": each port needs a thread that serves it");
+  }
+  auto memory = std::make_unique<ResidentMemory>(MemoryKind::host, options, sizes, threads);
+  const auto residency =
+      std::make_shared<CpuResidency<Step, Config, Telemetry>>(std::move(memory), step, options);
+  return make_ring_executors<Config, Telemetry>(residency, options);
 }
 
 /// A context on CPU threads, for code without nvcc. `options.executor` must be `cpu` or
@@ -50,7 +53,7 @@ GpuExecutionContext<Config, Telemetry> make_cpu_context(const Step& step,
                       std::string(to_string(options.executor)) +
                       "': it only makes 'cpu'; use make_context in a .cu file for the others");
   }
-  return {make_cpu_executor<Config, Telemetry>(step, options),
+  return {make_cpu_executors<Config, Telemetry>(step, options),
           {ExecutorKind::cpu, "the program asked for CPU threads"},
           options};
 }

@@ -49,10 +49,11 @@ struct ContextOptions {
   /// it.
   std::chrono::nanoseconds park_after = std::chrono::milliseconds(5);
 
-  int device = 0;                 ///< CUDA ordinal
-  std::uint32_t workers = 0;      ///< blocks that run steps; 0: as many as fit the GPU at once
-  std::uint32_t cpu_threads = 0;  ///< of the cpu executor; 0: one for each hardware thread
-  std::uint32_t hot_window = 2;   ///< block scope: workers that poll the bus at a time
+  int device = 0;                  ///< CUDA ordinal
+  std::uint32_t workers = 0;       ///< blocks that run steps; 0: as many as fit the GPU at once
+  std::uint32_t cpu_threads = 0;   ///< of the cpu executor; 0: one for each hardware thread
+  std::uint32_t ports = 1;         ///< host threads that use it at once; more than 1: block scope
+  std::uint32_t hot_window = 128;  ///< block scope: most workers that poll the bus at a time
   std::uint64_t first_ticket = 0;
 };
 

@@ -1,78 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/host/errors.hpp>
 #include <aatgs/host/executor.hpp>
-#include <aatgs/host/ring_memory.hpp>
+#include <aatgs/host/residency.hpp>
 #include <aatgs/runtime/completion_reader.hpp>
 #include <aatgs/runtime/config_ring.hpp>
+#include <algorithm>
+#include <bit>
 #include <memory>
 #include <utility>
 
 namespace aatgs {
 
-/// The workers at the other end of the rings: a resident kernel or CPU threads.
-class Residency {
- public:
-  Residency() = default;
-  Residency(const Residency&) = delete;
-  Residency& operator=(const Residency&) = delete;
-  virtual ~Residency() = default;
-
-  /// Brings the workers back if they have parked.
-  virtual void revive() {}
-  [[nodiscard]] virtual std::uint64_t parks() const { return 0; }
-  /// Configs that can run at once.
-  [[nodiscard]] virtual std::uint32_t workers() const = 0;
-  [[nodiscard]] virtual std::string description() const = 0;
-  virtual void check() {}
-  /// Makes the workers leave; false: they did not within the deadline.
-  virtual bool stop(Command command, std::chrono::nanoseconds deadline) = 0;
-};
-
-/// Executor behind rings: `resident` and `cpu`. The host side is the same for both.
+/// Executor behind the rings of one port: `resident` and `cpu`. The host side is the same for both.
+/// On lines of its own, since the executors of other ports are busy in other threads.
 template <class Config, class Telemetry>
-class RingExecutor final : public Executor<Config, Telemetry> {
+class alignas(line_bytes) RingExecutor final : public Executor<Config, Telemetry> {
  public:
-  RingExecutor(std::unique_ptr<RingMemory> memory, std::unique_ptr<Residency> residency,
+  RingExecutor(std::shared_ptr<Residency> residency, std::uint32_t port,
                const ContextOptions& options)
-      : memory_(std::move(memory)),
-        residency_(std::move(residency)),
-        producer_(memory_->config(), options.first_ticket),
-        reader_(memory_->telemetry(), options.first_ticket, residency_->workers()),
+      : residency_(std::move(residency)),
+        memory_(residency_->memory().ports()[port]),
+        presence_(residency_->memory().control().presence),
+        port_(memory_.port()),
+        producer_(port_.config, options.first_ticket),
+        reader_(port_.telemetry, options.first_ticket, residency_->workers_of_port()),
         policy_(options.telemetry_policy),
         first_ticket_(options.first_ticket),
-        // Half of the park time: see `wake`.
-        quiet_limit_ns_((static_cast<std::uint64_t>(options.park_after.count()) + 1) / 2) {}
+        most_window_(options.hot_window),
+        feed_{options.first_ticket, 1} {}
 
   QueueStatus try_submit(const Config& config) override {
+    if (residency_->has_ended()) return QueueStatus::closed;
     if (policy_ == TelemetryPolicy::block && !reader_.slot_is_free(producer_.next())) {
       return QueueStatus::telemetry_full;
     }
     if (!producer_.has_room()) return QueueStatus::config_full;
     producer_.push(config);
+    announce();
+    if (has_parked()) residency_->revive();
     return QueueStatus::queued;
   }
 
   bool try_collect(Completion<Telemetry>& out) override {
-    return reader_.try_read(producer_.next(), out);
+    if (reader_.try_read(producer_.next(), out)) return true;
+    if (has_parked() && !idle()) residency_->revive();
+    return false;
   }
-
-  /// The kernel parks only when no config has come for `park_after`, so a host that queued one less
-  /// than half of that ago need neither fence nor look.
-  void wake() override {
-    full_fence();  // the config before the look (Dekker)
-    residency_->revive();
-  }
-  [[nodiscard]] std::uint64_t quiet_limit_ns() const override { return quiet_limit_ns_; }
 
   [[nodiscard]] std::uint64_t lost() const override {
-    return policy_ == TelemetryPolicy::drop_newest ? memory_->sum_counters().dropped
+    return policy_ == TelemetryPolicy::drop_newest ? memory_.sum_counters().dropped
                                                    : reader_.overwritten();
   }
 
   [[nodiscard]] bool idle() const override {
     const std::uint64_t submitted = producer_.next() - first_ticket_;
-    if (policy_ != TelemetryPolicy::block) return memory_->sum_counters().finished == submitted;
+    if (policy_ != TelemetryPolicy::block) return memory_.sum_counters().finished == submitted;
     return reader_.collected_count() + reader_.unread(producer_.next(), true) == submitted;
   }
 
@@ -83,20 +67,71 @@ class RingExecutor final : public Executor<Config, Telemetry> {
   [[nodiscard]] std::uint64_t parks() const override { return residency_->parks(); }
   [[nodiscard]] bool is_synchronous() const override { return false; }
   [[nodiscard]] std::string description() const override { return residency_->description(); }
-  void check() override { residency_->check(); }
+
+  void check() override {
+    if (residency_->has_ended()) {
+      throw UseError("waiting for configs of a context that was shut down through another port: " +
+                     std::string("flush all ports before the shutdown"));
+    }
+    residency_->check();
+  }
 
   bool stop(StopMode mode, std::chrono::nanoseconds deadline) override {
     return residency_->stop(mode == StopMode::drain ? Command::leave : Command::abort, deadline);
   }
 
  private:
-  std::unique_ptr<RingMemory> memory_;  // outlives the workers
-  std::unique_ptr<Residency> residency_;
+  /// Tickets that are announced ahead as a stream: more than come while the service block passes
+  /// the word on.
+  static constexpr std::uint64_t announced = 256;
+  /// Polls are in each other's way on the bus, so no more of them than a stream is deep.
+  static constexpr std::uint64_t least_window = 16;
+
+  /// Tells the workers, where that has changed, how the last config and those to come are queued.
+  void announce() {
+    const std::uint64_t next = producer_.next();
+    const std::uint64_t in_flight =
+        next - first_ticket_ - reader_.collected_count() - reader_.overwritten();
+    if (in_flight <= 1) {
+      if (feed_.end <= next) return;
+      feed_.end = next;
+    } else {
+      const bool is_wide = in_flight <= feed_.window || feed_.window == most_window_;
+      if (is_wide && feed_.end >= next + announced / 2) return;
+      feed_.end = next + announced;
+      feed_.window = std::min(std::max(std::bit_ceil(in_flight), least_window), most_window_);
+    }
+    tell_feed(port_, feed_);
+  }
+
+  /// The kernel announces that it parks and looks for configs once more when this thread's stores
+  /// have surely arrived, so this look needs no fence after the push.
+  [[nodiscard]] bool has_parked() const {
+    return presence_of(load_shared(&presence_)) == Presence::parking;
+  }
+
+  std::shared_ptr<Residency> residency_;
+  const PortMemory& memory_;
+  const std::uint32_t& presence_;
+  Port port_;
   ConfigProducer<Config> producer_;
   CompletionReader<Telemetry> reader_;
   TelemetryPolicy policy_;
   std::uint64_t first_ticket_;
-  std::uint64_t quiet_limit_ns_;
+  std::uint64_t most_window_;
+  Feed feed_;
 };
+
+/// The executors of all ports of a residency.
+template <class Config, class Telemetry>
+std::vector<std::unique_ptr<Executor<Config, Telemetry>>> make_ring_executors(
+    const std::shared_ptr<Residency>& residency, const ContextOptions& options) {
+  std::vector<std::unique_ptr<Executor<Config, Telemetry>>> executors;
+  for (std::uint32_t port = 0; port < options.ports; ++port) {
+    executors.push_back(
+        std::make_unique<RingExecutor<Config, Telemetry>>(residency, port, options));
+  }
+  return executors;
+}
 
 }  // namespace aatgs

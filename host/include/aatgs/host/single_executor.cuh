@@ -78,8 +78,6 @@ class SingleExecutor final : public Executor<Config, Telemetry> {
     return true;
   }
 
-  void wake() override {}
-  [[nodiscard]] std::uint64_t quiet_limit_ns() const override { return 0; }
   [[nodiscard]] std::uint64_t lost() const override { return lost_; }
   [[nodiscard]] bool idle() const override { return true; }
   [[nodiscard]] RingCounters ring_counters(bool) override {

@@ -46,6 +46,10 @@ constexpr std::uint32_t pack_presence(std::uint32_t launch, Presence presence) {
   return (launch << 2) | static_cast<std::uint32_t>(presence);
 }
 
+constexpr Presence presence_of(std::uint32_t packed) {
+  return static_cast<Presence>(packed & 3U);
+}
+
 /// A worker's own counters in shared memory, for the lossy telemetry policies: with those the ring
 /// alone cannot tell the host that a config is done.
 struct alignas(16) WorkerCounters {

@@ -100,4 +100,19 @@ AATGS_HOST_DEVICE inline Granule load_granule(const Granule* where) {
   return value;
 }
 
+#if defined(__CUDACC__)
+/// The same on the GPU, and orders what this thread does next after it.
+__device__ inline Granule load_granule_acquire(const Granule* where) {
+  Granule value;
+  asm volatile(
+      "{\n\t.reg .b128 q;\n\t"
+      "ld.acquire.sys.global.b128 q, [%2];\n\t"
+      "mov.b128 {%0, %1}, q;\n\t}"
+      : "=l"(value.low), "=l"(value.high)
+      : "l"(where)
+      : "memory");
+  return value;
+}
+#endif
+
 }  // namespace aatgs

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <aatgs/runtime/platform.hpp>
+#include <aatgs/runtime/granule.hpp>
 #include <cstdint>
 
 namespace aatgs {
@@ -9,31 +9,31 @@ namespace aatgs {
 /// No ticket.
 inline constexpr std::uint64_t no_ticket = ~std::uint64_t{0};
 
-/// What the workers of one context share among themselves; it lies in their own memory (the GPU's,
-/// or the host's for CPU threads) and outlives a launch, so that parking loses nothing.
-/// Words that different workers hammer lie on different lines.
-struct ResidentState {
-  alignas(line_bytes) std::uint64_t next_claim;  ///< ticket that the next free worker claims
+/// How far the workers are with the configs of one port. It lies in their own memory (the GPU's, or
+/// the host's for CPU threads) and outlives a launch, so that parking loses nothing.
+struct PortState {
+  alignas(line_bytes) std::uint64_t next_claim;  ///< block scope: what the next free worker claims
   alignas(line_bytes) std::uint64_t taken;       ///< first ticket + number of configs taken
-  std::uint64_t rush_end;  ///< block scope: tickets below it poll the bus, see `wait_for_turn`
+  std::uint64_t finished;  ///< first ticket + number of configs run to their end
+  Granule feed;            ///< `Feed` as the service block passed it on
+
+  /// Before the first launch.
+  static constexpr PortState starting_at(std::uint64_t first_ticket) {
+    return {first_ticket, first_ticket, first_ticket, {first_ticket, 1}};
+  }
+};
+
+/// What the workers of one context share among themselves, in their own memory. All zero before the
+/// first launch. Words that different workers hammer lie on different lines.
+struct ResidentState {
   alignas(line_bytes) std::uint32_t order;  ///< `Command` as the service block passed it on
 
   /// The grid barrier: arrivals in the high half, flags of `ArrivalFlag` counted in the low half.
   /// Two words used in turn, so that the flags of one barrier cannot be read as the previous one's.
   alignas(line_bytes) std::uint64_t barrier[2][line_bytes / sizeof(std::uint64_t)];
-  alignas(line_bytes) std::uint64_t steps_done;    ///< grid scope: ticket that runs next
-  alignas(line_bytes) std::uint64_t staged;        ///< grid scope: ticket that is staged next
   alignas(line_bytes) std::uint32_t fail_code[2];  ///< grid scope: by parity of the step
   alignas(line_bytes) std::uint32_t exited;        ///< blocks that have left this launch
   std::uint32_t gave_up;  ///< a wait has passed its deadline and left the hang record
-
-  /// Before the first launch.
-  static constexpr ResidentState starting_at(std::uint64_t first_ticket) {
-    ResidentState state{};
-    state.next_claim = state.taken = state.rush_end = first_ticket;
-    state.steps_done = state.staged = first_ticket;
-    return state;
-  }
 };
 
 }  // namespace aatgs

@@ -7,22 +7,35 @@
 namespace aatgs {
 
 template <class C, class T>
-GpuExecutionContext<C, T>::GpuExecutionContext(std::unique_ptr<Executor<C, T>> executor,
-                                               ExecutorChoice choice, const ContextOptions& options)
-    : executor_(std::move(executor)),
-      choice_(std::move(choice)),
+GpuExecutionContext<C, T>::GpuExecutionContext(
+    std::vector<std::unique_ptr<Executor<C, T>>> executors, const ExecutorChoice& choice,
+    const ContextOptions& options)
+    : executor_(std::move(executors.front())),
+      choice_(choice),
       options_(options),
       accounting_(options.config_slots, options.telemetry_slots),
       next_ticket_(options.first_ticket),
-      synchronous_(executor_->is_synchronous()),
-      quiet_limit_ticks_(static_cast<std::uint64_t>(
-          static_cast<double>(executor_->quiet_limit_ns()) / accounting_.clock.ns_per_tick())) {
+      synchronous_(executor_->is_synchronous()) {
   accounting_.dense_until = next_ticket_ + Accounting::dense_tickets;
+  for (std::size_t i = 1; i < executors.size(); ++i) {
+    std::vector<std::unique_ptr<Executor<C, T>>> one;
+    one.push_back(std::move(executors[i]));
+    other_ports_.push_back(std::make_unique<GpuExecutionContext>(std::move(one), choice, options));
+  }
 }
 
 template <class C, class T>
 GpuExecutionContext<C, T>::~GpuExecutionContext() {
   if (executor_ != nullptr && !closed_) executor_->stop(StopMode::abort, std::chrono::seconds(10));
+}
+
+template <class C, class T>
+auto GpuExecutionContext<C, T>::port(std::uint32_t i) -> GpuExecutionContext& {
+  if (i == 0) return *this;
+  if (i <= other_ports_.size()) return *other_ports_[i - 1];
+  throw UseError("port " + std::to_string(i) + " of a context with " +
+                 std::to_string(other_ports_.size() + 1) +
+                 ": make the context with as many ports as host threads use it");
 }
 
 template <class C, class T>
@@ -48,19 +61,13 @@ QueueStatus GpuExecutionContext<C, T>::submit(const C& config, Attempt attempt) 
     if (attempt == Attempt::first) count_overflow(status);
     return status;
   }
-  // After the push. The kernel's quiet time began with the push before this one, of which we only
-  // know that it came after the reading of the submission before that: see `Executor::wake`.
-  const std::uint64_t now = TickClock::now();
-  if (a.measures(next_ticket_)) a.queue_times.set(next_ticket_, synchronous_ ? begin : now);
+  if (a.measures(next_ticket_)) {
+    a.queue_times.set(next_ticket_, synchronous_ ? begin : TickClock::now());
+  }
   ++next_ticket_;
   if (found_idle) ++a.found_idle;
   ++a.submitted;
   if (a.submitted % (a.submitted < 1024 ? 16 : 256) == 0) sample_rings();
-  if (quiet_limit_ticks_ != 0) {
-    if (now - submit_before_last_ > quiet_limit_ticks_) executor_->wake();
-    submit_before_last_ = last_submit_;
-    last_submit_ = now;
-  }
   return status;
 }
 

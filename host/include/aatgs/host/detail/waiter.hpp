@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/runtime/platform.hpp>
 #include <chrono>
 #include <thread>
 
-#include <aatgs/runtime/platform.hpp>
-
 namespace aatgs::detail {
 
-/// A host wait: spins hot, and now and then yields, looks at the clock and asks the executor whether
-/// the GPU is still well.
+/// A host wait: spins hot, and now and then yields, looks at the clock and asks the executor
+/// whether the GPU is still well.
 class Waiter {
  public:
   explicit Waiter(std::chrono::nanoseconds deadline) : deadline_(deadline) {}

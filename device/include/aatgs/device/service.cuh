@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <aatgs/device/resident_args.cuh>
+#include <cstdint>
+
+namespace aatgs::device {
+
+/// One warp of the last block of a resident kernel: passes the host's words on to the workers, so
+/// that only it polls for them over the bus, and parks the kernel. Lane i looks after port i.
+class Service {
+ public:
+  __device__ explicit Service(const ResidentArgs& args)
+      : args_(args),
+        port_(args.ports[WarpLanes::rank() < args.port_count ? WarpLanes::rank() : 0]),
+        mine_(WarpLanes::rank() < args.port_count),
+        quiet_since_(now()) {}
+
+  /// Until the kernel is to leave; `order` says so to the workers.
+  __device__ void run() {
+    announce(Presence::running);
+    for (;;) {
+      const std::uint32_t command = __shfl_sync(~0U, load_shared(&args_.control->command), 0);
+      if (mine_) pass_on_feed();
+      if (command != static_cast<std::uint32_t>(Command::run)) return order(command);
+      if (should_park()) return order(static_cast<std::uint32_t>(Command::leave));
+      __nanosleep(nap_ns);
+    }
+  }
+
+ private:
+  static constexpr std::uint32_t nap_ns = 200;
+  /// Longer than a host's store can wait in its store buffer.
+  static constexpr std::uint64_t store_drain_ns = 50'000;
+
+  /// The same for all lanes.
+  __device__ static std::uint64_t now() { return __shfl_sync(~0U, timer_ns(), 0); }
+
+  __device__ void pass_on_feed() { store_granule(&port_.state->feed, load_granule(port_.feed)); }
+
+  /// Whether to leave now. Leaving is announced first and the rings looked at once more: the host
+  /// publishes a config and then looks at the announcement, without a fence between, which would
+  /// cost every config 20 ns; so the last look waits until a store from before the host's look has
+  /// surely arrived (Morrison and Afek, Temporally Bounding TSO, ASPLOS 2015). Should the bound
+  /// ever fail, the host's next poll sees the announcement and relaunches.
+  __device__ bool should_park() {
+    const std::uint64_t taken = load_shared(&port_.state->taken);
+    const bool idle = WarpLanes::all(taken == load_shared(&port_.state->finished));
+    const bool moved = !WarpLanes::all(taken == taken_);
+    if (!idle || moved) {
+      taken_ = taken;
+      quiet_since_ = now();
+      return false;
+    }
+    if (args_.park_after_ns == 0 || now() - quiet_since_ < args_.park_after_ns) return false;
+    announce(Presence::parking);
+    full_fence();
+    for (const std::uint64_t begin = now(); now() - begin < store_drain_ns;) {
+      if (!still_quiet()) return stay();
+    }
+    return still_quiet() || stay();
+  }
+
+  /// Of a config that was taken meanwhile, and whose slot may hold a later one, `taken` tells.
+  __device__ bool still_quiet() const {
+    return WarpLanes::all(!config_in_sight(port_.config, taken_) &&
+                          load_shared(&port_.state->taken) == taken_);
+  }
+
+  __device__ bool stay() {
+    announce(Presence::running);
+    quiet_since_ = now();
+    return false;
+  }
+
+  __device__ void announce(Presence presence) const {
+    if (WarpLanes::rank() != 0) return;
+    store_shared(&args_.control->presence, pack_presence(args_.launch, presence));
+  }
+
+  __device__ void order(std::uint32_t command) const {
+    if (WarpLanes::rank() == 0) store_shared(&args_.state->order, command);
+  }
+
+  const ResidentArgs& args_;
+  const Port& port_;
+  bool mine_;
+  std::uint64_t taken_ = no_ticket;
+  std::uint64_t quiet_since_;
+};
+
+}  // namespace aatgs::device

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <aatgs/host/resident_memory.hpp>
+#include <vector>
+
+namespace aatgs {
+
+namespace {
+
+MemoryKind shared_with(MemoryKind workers) {
+  return workers == MemoryKind::device ? MemoryKind::mapped : MemoryKind::host;
+}
+
+Memory shared(MemoryKind workers, std::uint64_t bytes, int device) {
+  return {shared_with(workers), bytes, device};
+}
+
+template <class T>
+T* as(const Memory& memory) {
+  return static_cast<T*>(memory.data());
+}
+
+}  // namespace
+
+PortMemory::PortMemory(MemoryKind workers_memory, const ContextOptions& options, MessageSizes sizes,
+                       std::uint32_t workers)
+    : config_shape_(RingShape::make(options.config_slots, sizes.config_granules)),
+      record_shape_(RingShape::make(options.telemetry_slots, sizes.record_granules)),
+      policy_(options.telemetry_policy),
+      workers_(workers),
+      config_(
+          shared(workers_memory, config_shape_.total_granules() * sizeof(Granule), options.device)),
+      taken_(shared(workers_memory, config_shape_.slots * sizeof(std::uint32_t), options.device)),
+      telemetry_(
+          shared(workers_memory, record_shape_.total_granules() * sizeof(Granule), options.device)),
+      seen_(shared(workers_memory, record_shape_.slots * sizeof(std::uint32_t), options.device)),
+      counters_(shared(workers_memory, workers * sizeof(WorkerCounters), options.device)),
+      feed_(shared(workers_memory, line_bytes, options.device)),
+      guards_(workers_memory, record_shape_.slots * sizeof(SlotGuard), options.device),
+      state_(workers_memory, sizeof(PortState), options.device) {
+  const Port shared = port();
+  shared.config.prepare(options.first_ticket);
+  shared.telemetry.prepare(options.first_ticket);
+  tell_feed(shared, {options.first_ticket, 1});
+  std::vector<SlotGuard> guards(record_shape_.slots);
+  for (std::uint32_t slot = 0; slot < record_shape_.slots; ++slot) {
+    guards[slot] = {0, record_shape_.lap_before(slot, options.first_ticket)};
+  }
+  guards_.upload(guards.data(), guards.size() * sizeof(SlotGuard));
+  const auto state = PortState::starting_at(options.first_ticket);
+  state_.upload(&state, sizeof(state));
+}
+
+Port PortMemory::port() const {
+  const ConfigRing config{as<Granule>(config_), as<std::uint32_t>(taken_), config_shape_};
+  const TelemetryRing telemetry{as<Granule>(telemetry_), as<std::uint32_t>(seen_),
+                                as<SlotGuard>(guards_),  as<WorkerCounters>(counters_),
+                                record_shape_,           policy_};
+  return {config, telemetry, as<PortState>(state_), as<Granule>(feed_)};
+}
+
+WorkerCounters PortMemory::sum_counters() const {
+  WorkerCounters sum{};
+  for (std::uint32_t i = 0; i < workers_; ++i) {
+    const WorkerCounters& one = as<WorkerCounters>(counters_)[i];
+    sum.dropped += load_shared(&one.dropped);
+    sum.finished += load_shared(&one.finished);
+  }
+  return sum;
+}
+
+ResidentMemory::ResidentMemory(MemoryKind workers_memory, const ContextOptions& options,
+                               MessageSizes sizes, std::uint32_t workers)
+    : control_(shared(workers_memory, sizeof(ControlBlock), options.device)),
+      state_(workers_memory, sizeof(ResidentState), options.device) {
+  for (std::uint32_t i = 0; i < options.ports; ++i) {
+    ports_.emplace_back(workers_memory, options, sizes, workers);
+  }
+}
+
+ControlBlock& ResidentMemory::control() const {
+  return *as<ControlBlock>(control_);
+}
+ResidentState* ResidentMemory::state() const {
+  return as<ResidentState>(state_);
+}
+
+}  // namespace aatgs

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <aatgs/runtime/config_ring.hpp>
+#include <aatgs/runtime/resident_state.hpp>
+#include <aatgs/runtime/telemetry_ring.hpp>
+#include <cstdint>
+
+namespace aatgs {
+
+/// What the host says of the configs to come, so that workers know when to look for them.
+struct Feed {
+  /// Tickets below it come in a stream: the host queues them without waiting for the ones before.
+  /// From there on it queues a config when it has seen all telemetry, so that looking for one
+  /// before the last step has ended is in vain.
+  std::uint64_t end;
+  std::uint64_t window;  ///< of a stream: how many tickets to look for at once
+};
+
+/// One host thread's way to the workers and back, as both sides see it. Does not own the memory.
+struct Port {
+  ConfigRing config;
+  TelemetryRing telemetry;
+  PortState* state;  ///< the workers'
+  Granule* feed;     ///< holds a `Feed`; host writes
+};
+
+/// Host: says it to the workers.
+inline void tell_feed(const Port& port, const Feed& feed) {
+  store_granule(port.feed, {feed.end, feed.window});
+}
+/// The workers' side.
+AATGS_HOST_DEVICE inline Feed read_feed(const Port& port) {
+  const Granule g = load_granule(port.feed);
+  return {g.low, g.high};
+}
+
+/// The most ports that a context can have: each is a lane of the service block's warp.
+inline constexpr std::uint32_t max_ports = 16;
+
+}  // namespace aatgs
