@@ -2,15 +2,18 @@
 """plot_bench.py RESULT.json [--svg FOLDER]: tables and plots of what aatgs_bench --json wrote.
 
 Prints Markdown tables; with --svg also draws, for each class of roads, the time per config over the
-step length. The same input always gives the same output. Leaves with status 2 if the input is not
-such a result.
+step length, and each sweep of a size or a count. Shows what the file holds, which may be a part of
+all figures only. The same input always gives the same output. Leaves with status 2 if the input is
+not such a result.
 """
 
 import argparse
 import json
 import math
 import pathlib
+import re
 import sys
+from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 OURS = "resident"
@@ -35,6 +38,13 @@ FAMILIES = (
     ("one_launch", "one launch for all", "circle", "10 2 2 2 2 2"),
     ("sync", "sync mode", "down", "1 3"),
 )
+# What the numbers of a sweep count; the name itself where it is not here.
+SWEPT = {
+    "size": "bytes of a config",
+    "slots": "slots of each ring",
+    "threads": "host threads",
+    "workers": "worker blocks",
+}
 # What the project promises of each check: at most or at least.
 PROMISED = {
     "roundtrip_block": ("<=", 1.20),
@@ -195,22 +205,45 @@ def class_rows(lines, lengths):
     ours = lines.get(OURS, {})
     ratios = []
     for length in lengths:
-        others = [line[length] for label, line in lines.items() if label != OURS and length in line]
+        others = [line[length] for label, line in lines.items()
+                  if label not in (OURS, "automatic") and length in line]
         known = others and length in ours
         ratios.append(f"{min(others) / ours[length]:.2f}" if known else "")
     if any(ratios):
         yield ["best other / resident"] + ratios
 
 
-def other_tables(result):
+def other_groups(result):
+    """{group: {label within it: figure}} of all that is not in a class of roads."""
     groups = {}
-    for figure in result["figures"].values():
-        if figure["group"] not in CLASSES:
-            groups.setdefault(figure["group"], []).append(figure)
-    for group, figures in groups.items():
-        rows = [[f["road"].replace("_", " "), short(f["p01"]), short(f["p50"]), short(f["p99"]),
-                 f["unit"]] for f in figures]
-        yield from table([group.replace("_", " "), "p01", "p50", "p99", "unit"], rows)
+    for name, figure in result["figures"].items():
+        group = figure["group"]
+        if group not in CLASSES:
+            groups.setdefault(group, {})[name.removeprefix(group + "/")] = figure
+    return groups
+
+
+def other_tables(result):
+    for group, figures in other_groups(result).items():
+        ours = figures.get(OURS)
+        compared = ours is not None and ours["p50"] > 0 and len(figures) > 1
+        what = {figure.get("what") for figure in figures.values()}
+        if len(figures) > 1 and len(what) == 1 and isinstance(text := what.pop(), str):
+            yield f"**{group.replace('_', ' ')}**: {text}."
+            yield ""
+        head = [group.replace("_", " "), "p01", "p50", "p99", "unit"]
+        rows = [[label.replace("_", " "), short(f["p01"]), short(f["p50"]), short(f["p99"]),
+                 f["unit"]] + ([advantage(ours, f)] if compared else [])
+                for label, f in figures.items()]
+        yield from table(head + (["resident is faster"] if compared else []), rows)
+
+
+def advantage(ours, other):
+    """How many times faster ours is: of times the smaller is the better, of rates the greater."""
+    if other is ours or other["unit"] != ours["unit"] or other["p50"] <= 0:
+        return ""
+    ratio = other["p50"] / ours["p50"]
+    return f"{1 / ratio if ours['unit'].endswith('/s') else ratio:.2f} x"
 
 
 def markdown(result):
@@ -224,9 +257,25 @@ def markdown(result):
 
 # ---- plots --------------------------------------------------------------------------------------
 
-WIDTH, HEIGHT = 760, 500
-LEFT, RIGHT, TOP, BOTTOM = 60, 20, 56, 52
-LABELS = 190  # room for the lines' names, between the axis and the first point
+class Frame(NamedTuple):
+    """Where the axes of a plot lie; `labels`: room for the lines' names before the first point."""
+    width: int
+    height: int
+    left: int = 60
+    right: int = 20
+    top: int = 56
+    bottom: int = 52
+    labels: int = 0
+
+    def end(self):
+        return self.width - self.right
+
+    def floor(self):
+        return self.height - self.bottom
+
+
+ROADS = Frame(760, 500, labels=190)
+SWEEP = Frame(460, 300, labels=25)
 
 
 def marker(shape, x, y):
@@ -264,24 +313,29 @@ def spread(wanted, gap, low, high):
 
 
 class Axes:
-    """Step lengths side by side, logarithmic times upwards."""
+    """Lengths, sizes or counts side by side, logarithmic values upwards."""
 
-    def __init__(self, lengths, values):
-        self.lengths = lengths
+    def __init__(self, frame, places, values, title, text_of):
+        self.frame = frame
+        self.places = places
+        self.title = title
+        self.text_of = text_of
         self.low = math.log10(min(values)) - 0.15
         self.high = math.log10(max(values)) + 0.1
 
-    def x(self, length):
-        first, last = LEFT + LABELS, WIDTH - RIGHT - 20
-        count = max(1, len(self.lengths) - 1)
-        return first + (last - first) * self.lengths.index(length) / count
+    def x(self, place):
+        first, last = self.frame.left + self.frame.labels, self.frame.end() - 20
+        count = max(1, len(self.places) - 1)
+        return first + (last - first) * self.places.index(place) / count
 
     def y(self, value):
         share = (math.log10(value) - self.low) / (self.high - self.low)
-        return HEIGHT - BOTTOM - share * (HEIGHT - BOTTOM - TOP)
+        return self.frame.floor() - share * (self.frame.floor() - self.frame.top)
 
     def ticks(self):
         steps = (1, 2, 5) if self.high - self.low < 4.5 else (1,)
+        if self.high - self.low < 0.5:
+            steps = (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)
         for power in range(math.floor(self.low), math.ceil(self.high)):
             for step in steps:
                 value = step * 10.0 ** power
@@ -289,19 +343,19 @@ class Axes:
                     yield value
 
     def draw(self):
-        bottom = HEIGHT - BOTTOM
+        left, end, floor = self.frame.left, self.frame.end(), self.frame.floor()
         for value in self.ticks():
             y = self.y(value)
-            yield f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="#ccc"/>'
-            yield f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{short(value)}</text>'
-        for length in self.lengths:
-            x = self.x(length)
-            yield f'<path d="M{x:.1f} {bottom}v5" stroke="#444"/>'
-            yield (f'<text x="{x:.1f}" y="{bottom + 19}" text-anchor="middle">'
-                   f"{length_text(length)}</text>")
-        yield f'<path d="M{LEFT} {TOP}V{bottom}H{WIDTH - RIGHT}" stroke="#444" fill="none"/>'
-        yield (f'<text x="{self.x(self.lengths[0]):.1f}" y="{HEIGHT - 10}">'
-               "length of the step</text>")
+            yield f'<path d="M{left} {y:.1f}H{end}" stroke="#ccc"/>'
+            yield f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{short(value)}</text>'
+        for place in self.places:
+            x = self.x(place)
+            yield f'<path d="M{x:.1f} {floor}v5" stroke="#444"/>'
+            yield (f'<text x="{x:.1f}" y="{floor + 19}" text-anchor="middle">'
+                   f"{self.text_of(place)}</text>")
+        yield f'<path d="M{left} {self.frame.top}V{floor}H{end}" stroke="#444" fill="none"/>'
+        yield (f'<text x="{self.x(self.places[0]):.1f}" y="{self.frame.height - 10}">'
+               f"{escape(self.title)}</text>")
 
 
 def style_of(label):
@@ -320,7 +374,7 @@ def draw_line(axes, label, line, label_y):
     yield (f'<path d="{path}" fill="none" stroke="{"black" if ours else "#444"}" '
            f'stroke-width="{2.6 if ours else 1.4}"{dash}/>')
     x, y = points[0]
-    text_end = LEFT + LABELS - 38
+    text_end = axes.frame.left + axes.frame.labels - 38
     yield (f'<path d="M{text_end + 4} {label_y:.1f}L{x - 8:.1f} {y:.1f}" stroke="#999" '
            'stroke-width="0.8"/>')
     for point in points:
@@ -329,26 +383,74 @@ def draw_line(axes, label, line, label_y):
            f'{" font-weight=" + chr(34) + "bold" + chr(34) if ours else ""}>{escape(label)}</text>')
 
 
-def plot(title, subtitle, lines):
-    lengths = sorted({length for line in lines.values() for length in line})
-    axes = Axes(lengths, [value for line in lines.values() for value in line.values()])
-    starts = [axes.y(line[min(line)]) for line in lines.values()]
-    heights = spread(starts, 15, TOP + 8, HEIGHT - BOTTOM - 8)
-    yield (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-           f'width="{WIDTH}" height="{HEIGHT}" font-family="sans-serif" font-size="12">')
+def svg(frame, title, subtitle, body):
+    yield (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {frame.width} {frame.height}" '
+           f'width="{frame.width}" height="{frame.height}" font-family="sans-serif" '
+           'font-size="12">')
     yield f"<title>{escape(title)}</title>"
-    yield f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>'
+    yield f'<rect width="{frame.width}" height="{frame.height}" fill="white"/>'
     yield f'<text x="12" y="22" font-size="15" font-weight="bold">{escape(title)}</text>'
     yield f'<text x="12" y="42">{escape(subtitle)}</text>'
+    yield from body
+    yield "</svg>"
+
+
+def roads_plot(lines):
+    lengths = sorted({length for line in lines.values() for length in line})
+    values = [value for line in lines.values() for value in line.values()]
+    axes = Axes(ROADS, lengths, values, "length of the step", length_text)
+    starts = [axes.y(line[min(line)]) for line in lines.values()]
+    heights = spread(starts, 15, ROADS.top + 8, ROADS.floor() - 8)
     yield from axes.draw()
     # The resident line last, above the others.
     for label, height in sorted(zip(lines, heights), key=lambda item: item[0] == OURS):
         yield from draw_line(axes, label, lines[label], height)
-    yield "</svg>"
+
+
+def sweeps_of(result):
+    """(group, what is swept, {number: figure}, the figure as given) of at least three points: roads
+    named 16, 64, ... or slots_4, slots_16, ..."""
+    for group, figures in other_groups(result).items():
+        sweeps = {}
+        for label, figure in figures.items():
+            match = re.fullmatch(r"(?:([a-z_]+)_)?(\d+)", label)
+            if match and min(figure["p01"], figure["p50"], figure["p99"]) > 0:
+                sweeps.setdefault((match[1] or "", figure["unit"]), {})[int(match[2])] = figure
+        for (swept, unit), points in sweeps.items():
+            given = figures.get("default")
+            if given is not None and (given["unit"] != unit or given["p50"] <= 0):
+                given = None
+            if len(points) >= 3:
+                yield group, swept, dict(sorted(points.items())), given
+
+
+def sweep_plot(swept, points, given):
+    values = [figure[key] for figure in points.values() for key in ("p01", "p50", "p99")]
+    values += [given["p50"]] if given else []
+    axes = Axes(SWEEP, list(points), values, swept, str)
+    yield from axes.draw()
+    if given:
+        y = axes.y(given["p50"])
+        yield (f'<path d="M{SWEEP.left} {y:.1f}H{SWEEP.end()}" stroke="black" '
+               'stroke-dasharray="2 3"/>')
+        yield (f'<text x="{SWEEP.end()}" y="{y - 5:.1f}" text-anchor="end" font-style="italic">'
+               "as given</text>")
+    path = "L".join(f"{axes.x(n):.1f} {axes.y(f['p50']):.1f}" for n, f in points.items())
+    yield f'<path d="M{path}" fill="none" stroke="black" stroke-width="2"/>'
+    for n, figure in points.items():
+        x = axes.x(n)
+        yield (f'<path d="M{x:.1f} {axes.y(figure["p01"]):.1f}V{axes.y(figure["p99"]):.1f}" '
+               'stroke="#444"/>')
+        yield marker("disc", x, axes.y(figure["p50"]))
 
 
 def write_plots(result, folder):
     folder.mkdir(parents=True, exist_ok=True)
+
+    def write(name, frame, title, subtitle, body):
+        text = "\n".join(svg(frame, title, subtitle, body)) + "\n"
+        (folder / f"{re.sub('[^A-Za-z0-9._-]', '_', name)}.svg").write_text(text, encoding="utf-8")
+
     for step, step_text in STEPS.items():
         for group, title in CLASSES.items():
             for scope, scope_text in SCOPES.items():
@@ -357,8 +459,15 @@ def write_plots(result, folder):
                     continue
                 subtitle = (f"us per config, medians; {scope_text}; the step {step_text}; "
                             f"{result['machine']}")
-                text = "\n".join(plot(title, subtitle, lines)) + "\n"
-                (folder / f"{group}-{step}-{scope}.svg").write_text(text, encoding="utf-8")
+                write(f"{group}-{step}-{scope}", ROADS, title, subtitle, roads_plot(lines))
+    for group, swept, points, given in sweeps_of(result):
+        unit = next(iter(points.values()))["unit"]
+        name = f"{group}-{swept}" if swept else group
+        title = group.replace("_", " ") + (f", {swept.replace('_', ' ')}" if swept else "")
+        subtitle = f"{unit}, medians with p01 to p99; {result['machine']}"
+        axis = swept or group.split("_")[0]
+        axis = SWEPT.get(axis, axis.replace("_", " "))
+        write(name, SWEEP, title, subtitle, sweep_plot(axis, points, given))
 
 
 def main():

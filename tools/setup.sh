@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(g++ ninja-build cmake pkg-config python3 python3-venv
-          doctest-dev libcli11-dev nlohmann-json3-dev)
+          doctest-dev libbenchmark-dev libcli11-dev nlohmann-json3-dev)
 
 fail() {
   echo "setup: $*" >&2

@@ -12,6 +12,7 @@ namespace {
 constexpr std::array executor_names = {
     std::pair{ExecutorKind::automatic, std::string_view("automatic")},
     std::pair{ExecutorKind::resident, std::string_view("resident")},
+    std::pair{ExecutorKind::launch_queue, std::string_view("launch_queue")},
     std::pair{ExecutorKind::launch, std::string_view("launch")},
     std::pair{ExecutorKind::graph, std::string_view("graph")},
     std::pair{ExecutorKind::cpu, std::string_view("cpu")}};

@@ -13,7 +13,8 @@ struct Backend {
   static std::vector<Variant> variants() {
     std::vector<Variant> all;
     for (const auto executor :
-         {ExecutorKind::resident, ExecutorKind::launch, ExecutorKind::graph}) {
+         {ExecutorKind::resident, ExecutorKind::launch_queue, ExecutorKind::launch,
+          ExecutorKind::graph, ExecutorKind::automatic}) {
       for (const Scope scope : {Scope::block, Scope::grid}) {
         ContextOptions options;
         options.executor = executor;
@@ -72,7 +73,9 @@ TEST_CASE("executors: they do not agree on the telemetry of the same configs") {
     CAPTURE(variant.name);
     StepMemory memory(variant.options);
     TestContext ctx = make_test_context(memory, variant.options);
-    CHECK(ctx.executor() == variant.options.executor);
+    if (variant.options.executor != ExecutorKind::automatic) {
+      CHECK(ctx.executor() == variant.options.executor);
+    }
     const auto results = ctx.execute_batch(orders);
     if (expected.empty()) expected = results;
     for (std::size_t i = 0; i < orders.size(); ++i) {
@@ -179,8 +182,41 @@ TEST_CASE("context: automatic takes the CPU although there is a GPU") {
     CHECK(made.shutdown(StopMode::drain, 10s));
     return made;
   }();
-  CHECK(ctx.executor() == ExecutorKind::resident);
+  CHECK(ctx.executor() == ExecutorKind::launch_queue);  // the first that it measures
   CHECK(ctx.reason().find("found ") == 0);
+}
+
+TEST_CASE("automatic: on a GPU it never settles, or loses configs at a change") {
+  for_each_variant([](const ContextOptions& options) {
+    if (options.executor != ExecutorKind::automatic) return;
+    for (const std::uint64_t depth : {1U, 16U, 64U}) {
+      CAPTURE(depth);
+      StepMemory memory(options);
+      TestContext ctx = make_test_context(memory, options);
+      const std::uint64_t count = 10'000;
+      Checklist list(0, count);
+      std::uint64_t queued = 0;
+      const auto is_right = [](std::uint64_t i, const Report& report) {
+        return is_report_of(hash_order(i), report) && report.ticket == i;
+      };
+      for (Patience patience; list.returned() < count && patience.lasts();) {
+        if (queued < count && queued - list.returned() < depth) {
+          queued += ctx.try_queue(hash_order(queued)) ? 1U : 0U;
+        }
+        if (const auto done = ctx.poll()) {
+          list.tick(*done, is_right);
+          patience.progress();
+        }
+      }
+      INFO(list.tally());
+      CHECK(list.tally().clean());
+      CHECK(ctx.is_settled());
+      CHECK(ctx.reason().find("us per config, measured over the first") != std::string::npos);
+      MESSAGE(ctx.reason());
+      CHECK(memory.get(Word::entered) > 0);
+      CHECK(adds_up(ctx.stats()));
+    }
+  });
 }
 
 TEST_CASE("options: more blocks than can be resident at once are taken") {

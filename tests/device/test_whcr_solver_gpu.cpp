@@ -11,17 +11,23 @@ TEST_CASE("WHCR solver: a random coloring is not repaired on the GPU") {
   }
 }
 
+void check_same_moves(const Graph& graph, Scope scope, std::uint32_t colors) {
+  CAPTURE(to_string(scope));
+  const auto expected = conflicts_after(graph, options_for(ExecutorKind::cpu, scope, colors), 100);
+  for (const auto executor : {ExecutorKind::resident, ExecutorKind::launch, ExecutorKind::graph}) {
+    CAPTURE(to_string(executor));
+    CHECK(conflicts_after(graph, options_for(executor, scope, colors), 100) == expected);
+  }
+}
+
 TEST_CASE("WHCR solver: executors make different moves") {
   const Graph graph = gnp_graph(200, 0.5, 11);
-  for (const Scope scope : {Scope::block, Scope::grid}) {
-    CAPTURE(to_string(scope));
-    const auto expected = conflicts_after(graph, options_for(ExecutorKind::cpu, scope, 26), 100);
-    for (const auto executor :
-         {ExecutorKind::resident, ExecutorKind::launch, ExecutorKind::graph}) {
-      CAPTURE(to_string(executor));
-      CHECK(conflicts_after(graph, options_for(executor, scope, 26), 100) == expected);
-    }
-  }
+  check_same_moves(graph, Scope::block, 26);
+  check_same_moves(graph, Scope::grid, 26);
+}
+
+TEST_CASE("WHCR solver: executors make different moves where a search does not fit in scratch") {
+  check_same_moves(gnp_graph(700, 0.4, 11), Scope::block, 30);  // 170 KB of tables
 }
 
 }  // namespace aatgs::coloring::test

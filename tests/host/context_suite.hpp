@@ -27,7 +27,11 @@ inline TestContext make_test_context(StepMemory& memory, const ContextOptions& o
 }
 
 inline bool is_async(const ContextOptions& options) {
-  return options.executor == ExecutorKind::resident || options.executor == ExecutorKind::cpu;
+  return options.executor != ExecutorKind::launch && options.executor != ExecutorKind::graph;
+}
+/// Whether each config is a launch of its own.
+inline bool is_launch(const ContextOptions& options) {
+  return !is_async(options) || options.executor == ExecutorKind::launch_queue;
 }
 /// Few workers, so that few held configs occupy them all; one at `width` 1.
 inline ContextOptions narrow(ContextOptions options, std::uint32_t width = 2) {
@@ -48,6 +52,7 @@ inline std::uint64_t config_count(const ContextOptions& options) {
   const std::uint64_t all = environment("AATGS_TEST_CONFIGS", Backend::default_configs);
   const bool is_cpu = options.executor == ExecutorKind::cpu;
   if (is_cpu && options.scope == Scope::grid && options.cpu_threads > 1) return all / 5 + 1;
+  if (options.executor == ExecutorKind::launch_queue) return all / 10 + 1;
   return is_async(options) ? all : all / 50 + 1;
 }
 
@@ -821,9 +826,10 @@ TEST_CASE("group: scratch is misaligned, or forgets what the last config left th
       CHECK(done.telemetry.least_uses == done.telemetry.most_uses);
       most = std::max(most, done.telemetry.most_uses);
     }
-    if (!is_async(options)) {
+    if (is_launch(options)) {
       CHECK(most == 1);  // each launch has a scratch of its own
-    } else if (options.scope == Scope::grid && ctx.stats().parks == 0) {
+    } else if (options.executor != ExecutorKind::automatic && options.scope == Scope::grid &&
+               ctx.stats().parks == 0) {
       CHECK(most == count);
     }
   });

@@ -113,7 +113,7 @@ TEST_CASE("executor: a stream of configs is not announced, or a closed loop take
   const ContextOptions options;
   const auto residency = std::make_shared<ScriptedResidency>(options);
   RingExecutor<int, int> executor(residency, 0, options);
-  const auto fed_end = [&] { return read_feed(residency->memory().ports()[0].port()).end; };
+  const auto fed_end = [&] { return to_feed(*residency->memory().ports()[0].port().feed).end; };
   Completion<int> done;
   for (std::uint64_t ticket = 0; ticket < 3; ++ticket) {  // each after the telemetry before
     CHECK(executor.try_submit(1) == QueueStatus::queued);

@@ -73,9 +73,10 @@ TEST_CASE(
     }
     CHECK(one.sum_counters().finished == 0);
     CHECK(port.state->next_claim == options.first_ticket);
-    CHECK(port.state->taken == options.first_ticket);
-    CHECK(port.state->finished == options.first_ticket);
-    CHECK(read_feed(port).end == options.first_ticket);
+    CHECK(port.state->near.taken == options.first_ticket);
+    CHECK(port.state->near.finished == options.first_ticket);
+    CHECK(port.state->far.taken == options.first_ticket);
+    CHECK(to_feed(*port.feed).end == options.first_ticket);
   }
   const auto distance = [](const void* a, const void* b) {
     return reinterpret_cast<std::uintptr_t>(b) - reinterpret_cast<std::uintptr_t>(a);

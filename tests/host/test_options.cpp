@@ -71,7 +71,8 @@ TEST_CASE("options: another value that cannot work is taken, or not named") {
 }
 
 TEST_CASE("options: make_cpu_context takes an executor that it cannot make") {
-  for (const auto kind : {ExecutorKind::resident, ExecutorKind::launch, ExecutorKind::graph}) {
+  for (const auto kind : {ExecutorKind::resident, ExecutorKind::launch_queue, ExecutorKind::launch,
+                          ExecutorKind::graph}) {
     const std::string message = refusal([&](ContextOptions& o) { o.executor = kind; });
     CHECK(contains(message, "'" + std::string(to_string(kind)) + "'"));
   }
@@ -79,8 +80,8 @@ TEST_CASE("options: make_cpu_context takes an executor that it cannot make") {
 }
 
 TEST_CASE("options: a name is parsed as another one, or an unknown one is taken") {
-  for (const auto kind : {ExecutorKind::automatic, ExecutorKind::resident, ExecutorKind::launch,
-                          ExecutorKind::graph, ExecutorKind::cpu}) {
+  for (const auto kind : {ExecutorKind::automatic, ExecutorKind::resident, ExecutorKind::launch_queue,
+                          ExecutorKind::launch, ExecutorKind::graph, ExecutorKind::cpu}) {
     CHECK(parse_executor(to_string(kind)) == kind);
   }
   for (const Scope scope : {Scope::block, Scope::grid})
@@ -89,7 +90,7 @@ TEST_CASE("options: a name is parsed as another one, or an unknown one is taken"
   for (const std::string wrong : {"gpu", "", "CPU", "cpu "}) {
     const std::string message = message_of<OptionError>([&] { parse_executor(wrong); });
     CHECK(contains(message, "executor '" + wrong + "'"));
-    CHECK(contains(message, "automatic, resident, launch, graph, cpu"));
+    CHECK(contains(message, "automatic, resident, launch_queue, launch, graph, cpu"));
   }
   const std::string message = message_of<OptionError>([] { parse_scope("warp"); });
   CHECK(contains(message, "scope 'warp'"));
@@ -98,7 +99,8 @@ TEST_CASE("options: a name is parsed as another one, or an unknown one is taken"
 
 TEST_CASE("executor: asked for a GPU where there is none, another one is taken in silence") {
   if (why_no_gpu(0).empty()) return;
-  for (const auto kind : {ExecutorKind::resident, ExecutorKind::launch, ExecutorKind::graph}) {
+  for (const auto kind : {ExecutorKind::resident, ExecutorKind::launch_queue, ExecutorKind::launch,
+                          ExecutorKind::graph}) {
     const auto ask = [&] { choose_executor(kind, 0); };
     const std::string message = message_of<DeviceError>(ask);
     CHECK(contains(message, "'" + std::string(to_string(kind)) + "'"));

@@ -54,6 +54,21 @@ CsrMatrix scattered(std::uint32_t n, Length length) {
   return {n, n, entries};
 }
 
+/// A 2D Poisson matrix, and couplings all over its last rows.
+inline CsrMatrix half_regular() {
+  const CsrMatrix grid = poisson_2d(40, 40);
+  const CsrMatrix tail = scattered(400, [](std::uint32_t) { return 8U; });
+  std::vector<Triplet> entries;
+  for (const auto& [matrix, first] : {std::pair(&grid, 0U), std::pair(&tail, 1200U)}) {
+    for (std::uint32_t i = 0; i < matrix->row_count(); ++i) {
+      for (std::uint64_t at = matrix->offsets()[i]; at < matrix->offsets()[i + 1]; ++at) {
+        entries.push_back({first + i, first + matrix->columns()[at], matrix->values()[at]});
+      }
+    }
+  }
+  return {1600, 1600, entries};
+}
+
 /// Regular, irregular, with far columns, long rows, and one very long row.
 inline const std::vector<std::pair<std::string, CsrMatrix>>& matrices() {
   static const std::vector<std::pair<std::string, CsrMatrix>> all = [] {
@@ -63,9 +78,10 @@ inline const std::vector<std::pair<std::string, CsrMatrix>>& matrices() {
     list.emplace_back("geometric", geometric_laplacian(1500, 9, 1));
     list.emplace_back("scattered", scattered(800, [](std::uint32_t) { return 6U; }));
     list.emplace_back("long rows", scattered(300, [](std::uint32_t) { return 60U; }));
-    list.emplace_back("longer rows", scattered(400, [](std::uint32_t) { return 300U; }));
+    list.emplace_back("longer rows", scattered(300, [](std::uint32_t) { return 120U; }));
     list.emplace_back("one full row",
                       scattered(500, [](std::uint32_t i) { return i == 7 ? 1500U : 2U; }));
+    list.emplace_back("half regular", half_regular());
     list.emplace_back("diagonal", scattered(100, [](std::uint32_t) { return 0U; }));
     return list;
   }();

@@ -27,6 +27,7 @@ struct TinyChip {
   std::vector<std::uint16_t> columns = std::vector<std::uint16_t>(64, 0);
   std::vector<std::uint32_t> offsets{0, 2};
   std::vector<double> b{1, 2}, x{0, 0}, r{0, 0}, p{0, 0}, s{0, 0}, w{0, 0, 0, 0};
+  std::vector<CgSums> shares = std::vector<CgSums>(2);
   CgScalars scalars;
 
   TinyChip() {
@@ -41,7 +42,7 @@ struct TinyChip {
     CgChip chip{};
     chip.parts = parts.data();
     chip.part_count = 1;
-    chip.lanes = 1;
+    chip.lane_shift = 0;
     chip.scratch_bytes = parts[0].bytes();
     chip.values = values.data();
     chip.columns = columns.data();
@@ -52,6 +53,7 @@ struct TinyChip {
     chip.p = p.data();
     chip.s = s.data();
     chip.w = w.data();
+    chip.shares = shares.data();
     chip.n = 2;
     chip.scalars = &scalars;
     return {chip};

@@ -18,17 +18,18 @@ namespace {
 /// Everything that is derived from the coloring, counted anew.
 void check_tables(const WhcrBench& bench) {
   const Graph& graph = bench.graph;
-  std::vector<std::int32_t> gamma(bench.gamma.size());
-  std::vector<std::int32_t> mean(bench.mean.size());
+  const std::vector<Color> coloring = bench.coloring();
+  std::vector<std::int32_t> gamma(bench.gamma().size());
+  std::vector<std::int32_t> mean(bench.mean().size());
   const HaarField field{bench.hierarchy.parent().data(), bench.hierarchy.paired().data(),
                         mean.data()};
   for (Vertex v = 0; v < graph.vertex_count(); ++v) {
     const std::size_t row = std::size_t{v} * bench.step.problem.colors;
-    for (const Vertex u : graph.neighbors(v)) ++gamma[row + bench.coloring[u]];
-    field.add(v, gamma[row + bench.coloring[v]]);
+    for (const Vertex u : graph.neighbors(v)) ++gamma[row + coloring[u]];
+    field.add(v, gamma[row + coloring[v]]);
   }
-  CHECK(bench.gamma == gamma);
-  CHECK(bench.mean == mean);
+  CHECK(bench.gamma() == gamma);
+  CHECK(bench.mean() == mean);
 }
 
 std::vector<Vertex> changed(const std::vector<Color>& before, const std::vector<Color>& after) {
@@ -53,7 +54,7 @@ TEST_CASE("tables or telemetry drift from the coloring") {
     std::int32_t fewest = INT32_MAX;
     for (const int iterations : {0, 1, 1, 2, 5, 50, 200}) {
       const KernelTelemetry telemetry = bench.run(iterations / 2, iterations - iterations / 2);
-      const auto conflicts = static_cast<int>(count_conflicts(bench.graph, bench.coloring));
+      const auto conflicts = static_cast<int>(count_conflicts(bench.graph, bench.coloring()));
       fewest = std::min(fewest, conflicts);
       CHECK(telemetry.conflicts == conflicts);
       CHECK(telemetry.free_energy <= static_cast<float>(fewest));
@@ -65,9 +66,9 @@ TEST_CASE("tables or telemetry drift from the coloring") {
 
 TEST_CASE("a slice of no iterations moves a vertex") {
   WhcrBench bench(gnp_graph(60, 0.3, 5), 5, 1);
-  const auto before = bench.coloring;
+  const auto before = bench.coloring();
   CHECK(bench.run(0, 0).moves_applied == 0);
-  CHECK(bench.coloring == before);
+  CHECK(bench.coloring() == before);
 }
 
 TEST_CASE("two neighbors move at once") {
@@ -75,9 +76,9 @@ TEST_CASE("two neighbors move at once") {
   bench.config.exploration_rate = 1;  // as many movers as there can be
   int most = 0;
   for (int iteration = 0; iteration < 200; ++iteration) {
-    const auto before = bench.coloring;
+    const auto before = bench.coloring();
     const KernelTelemetry telemetry = bench.run(0, 1);
-    const std::vector<Vertex> movers = changed(before, bench.coloring);
+    const std::vector<Vertex> movers = changed(before, bench.coloring());
     CHECK(static_cast<int>(movers.size()) == telemetry.moves_applied);
     most = std::max(most, telemetry.moves_applied);
     int adjacent = 0;
@@ -95,13 +96,15 @@ TEST_CASE("two neighbors with equal wishes move at once") {
   std::vector<Edge> ring;
   for (Vertex v = 0; v < n; ++v) ring.push_back({v, (v + 1) % n});
   WhcrBench bench(Graph(n, ring), 2, 1);
-  std::fill(bench.coloring.begin(), bench.coloring.end(), 0U);
+  bench.set_coloring(std::vector<Color>(n, 0));
   bench.run(0, 1);
+  const std::vector<Color> coloring = bench.coloring();
+  const std::vector<std::uint64_t> wish = bench.wish();
   int adjacent = 0;
   int equal = 0;
   for (const Edge& edge : ring) {
-    adjacent += bench.coloring[edge.u] == 1 && bench.coloring[edge.v] == 1 ? 1 : 0;
-    equal += bench.wish[edge.u] == bench.wish[edge.v] ? 1 : 0;
+    adjacent += coloring[edge.u] == 1 && coloring[edge.v] == 1 ? 1 : 0;
+    equal += wish[edge.u] == wish[edge.v] ? 1 : 0;
   }
   CHECK(equal > 0);
   CHECK(adjacent == 0);
@@ -111,21 +114,22 @@ TEST_CASE("a move is made that is not the best of its vertex") {
   WhcrBench bench(gnp_graph(200, 0.1, 7), 6, 2);
   bench.run(0, 20);
   for (int iteration = 0; iteration < 200; ++iteration) {
-    const auto before = bench.coloring;
-    const auto gamma = bench.gamma;
-    const auto barred = bench.barred;
-    const WhcrState was = bench.state[0];
+    const auto before = bench.coloring();
+    const auto gamma = bench.gamma();
+    const auto barred = bench.barred();
+    const WhcrState was = bench.state();
     bench.run(0, 1);
-    for (const Vertex v : changed(before, bench.coloring)) {
+    const auto after = bench.coloring();
+    for (const Vertex v : changed(before, after)) {
       const std::size_t row = std::size_t{v} * bench.step.problem.colors;
       const std::int32_t own = gamma[row + before[v]];
-      const std::int32_t chosen = gamma[row + bench.coloring[v]];
+      const std::int32_t chosen = gamma[row + after[v]];
       CHECK(own > 0);  // who is not in conflict stays
       const auto allowed = [&](Color c) {
         const bool new_best = was.conflicts - (own - gamma[row + c]) < was.best_conflicts;
         return c != before[v] && (barred[row + c] <= was.iteration || new_best);
       };
-      CHECK(allowed(bench.coloring[v]));
+      CHECK(allowed(after[v]));
       for (Color c = 0; c < bench.step.problem.colors; ++c) {
         if (allowed(c)) CHECK(chosen <= gamma[row + c]);
       }
@@ -139,14 +143,15 @@ TEST_CASE("a color left is not barred for as long as the config says") {
     bench.config.persistence_weight = persistence;
     std::set<std::uint32_t> tenures;
     for (int iteration = 0; iteration < 300; ++iteration) {
-      const auto before = bench.coloring;
+      const auto before = bench.coloring();
       const std::int32_t conflicts = bench.run(0, 0).conflicts;
-      const std::uint32_t now = bench.state[0].iteration;
+      const std::uint32_t now = bench.state().iteration;
       bench.run(0, 1);
       const auto fixed = static_cast<std::uint32_t>(
           std::min(100.0F, persistence * 2 * static_cast<float>(conflicts)));
-      for (const Vertex v : changed(before, bench.coloring)) {
-        const std::uint32_t until = bench.barred[v * std::size_t{6} + before[v]];
+      const auto barred = bench.barred();
+      for (const Vertex v : changed(before, bench.coloring())) {
+        const std::uint32_t until = barred[v * std::size_t{6} + before[v]];
         CHECK(until >= now + 2 + fixed);
         CHECK(until < now + 2 + fixed + WhcrRules::tenure_spread);
         tenures.insert(until - now - 2 - fixed);
@@ -175,9 +180,9 @@ TEST_CASE("the moves depend on the number of threads") {
     WhcrBench many(gnp_graph(400, 0.05, 3), 7, 4);
     many.threads = threads;
     many.run(150, 150);
-    CHECK(many.coloring == one.coloring);
-    CHECK(many.barred == one.barred);
-    CHECK(many.state[0] == one.state[0]);
+    CHECK(many.coloring() == one.coloring());
+    CHECK(many.barred() == one.barred());
+    CHECK(many.state() == one.state());
   }
 }
 
@@ -187,8 +192,8 @@ TEST_CASE("cutting a slice in two changes the moves") {
   whole.run(0, 70);
   whole.run(0, 50);
   for (int iteration = 0; iteration < 120; ++iteration) cut.run(0, 1);
-  CHECK(cut.coloring == whole.coloring);
-  CHECK(cut.state[0].best_conflicts == whole.state[0].best_conflicts);
+  CHECK(cut.coloring() == whole.coloring());
+  CHECK(cut.state().best_conflicts == whole.state().best_conflicts);
 }
 
 TEST_CASE("searches of one problem get in each other's way") {
@@ -202,19 +207,41 @@ TEST_CASE("searches of one problem get in each other's way") {
   for (std::uint32_t s = 0; s < searches; ++s) {
     WhcrBench alone(graph, 7, 40 + s);
     for (int slice = 0; slice < 4; ++slice) alone.run(5, 5);
-    const auto begin = together.coloring.begin() + 100 * static_cast<int>(s);
-    CHECK(std::vector(begin, begin + 100) == alone.coloring);
-    CHECK(together.state[s] == alone.state[0]);
+    CHECK(together.coloring(s) == alone.coloring());
+    CHECK(together.state(s) == alone.state());
+  }
+}
+
+TEST_CASE("work in scratch makes other moves, or loses what it changed") {
+  constexpr std::uint32_t searches = 2;
+  for (const Vertex n : {1U, 101U, 102U, 103U}) {  // tables end anywhere in their last 16 bytes
+    const Graph graph = gnp_graph(n, 0.3, 3);
+    WhcrBench in_place(graph, 7, 40, searches);
+    WhcrBench copied(graph, 7, 40, searches);
+    copied.step.problem.in_scratch = true;
+    for (int slice = 0; slice < 60; ++slice) {
+      in_place.config.iteration = copied.config.iteration = slice;
+      const KernelTelemetry expected = in_place.run(slice % 3, 2);
+      const KernelTelemetry telemetry = copied.run(slice % 3, 2);
+      CHECK(telemetry.moves_applied == expected.moves_applied);
+      CHECK(telemetry.best_replica == expected.best_replica);
+    }
+    for (std::uint32_t s = 0; s < searches; ++s) {
+      CHECK(copied.coloring(s) == in_place.coloring(s));
+      CHECK(copied.state(s) == in_place.state(s));
+    }
+    CHECK(copied.barred() == in_place.barred());
+    check_tables(copied);
   }
 }
 
 TEST_CASE("another seed makes the same moves") {
   WhcrBench a(gnp_graph(100, 0.2, 3), 7, 1);
   WhcrBench b(gnp_graph(100, 0.2, 3), 7, 2);
-  b.coloring = a.coloring;
+  b.set_coloring(a.coloring());
   a.run(0, 50);
   b.run(0, 50);
-  CHECK(a.coloring != b.coloring);
+  CHECK(a.coloring() != b.coloring());
 }
 
 TEST_CASE("details of the conflict field have no say, or too much") {
@@ -228,9 +255,9 @@ TEST_CASE("details of the conflict field have no say, or too much") {
   without.run(0, 40);
   coarse.run(40, 0);
   mild.run(40, 0);
-  CHECK(with.coloring != without.coloring);
-  CHECK(with.coloring != coarse.coloring);
-  CHECK(mild.coloring != coarse.coloring);
+  CHECK(with.coloring() != without.coloring());
+  CHECK(with.coloring() != coarse.coloring());
+  CHECK(mild.coloring() != coarse.coloring());
 
   RuntimeConfig config = RuntimeConfig::production();
   const WhcrRules rules(config);
@@ -244,12 +271,12 @@ TEST_CASE("a slice goes on past a legal coloring") {
   const KernelTelemetry telemetry = bench.run(500, 500);
   CHECK(telemetry.conflicts == 0);
   CHECK(telemetry.padding[0] < 1000);
-  CHECK(verify_coloring(bench.graph, bench.coloring, 12).legal());
-  const auto legal = bench.coloring;
+  CHECK(verify_coloring(bench.graph, bench.coloring(), 12).legal());
+  const auto legal = bench.coloring();
   const KernelTelemetry again = bench.run(500, 500);
   CHECK(again.moves_applied == 0);
   CHECK(again.padding[0] == 0);
-  CHECK(bench.coloring == legal);
+  CHECK(bench.coloring() == legal);
 }
 
 TEST_CASE("random colorings are not repaired") {
@@ -258,7 +285,7 @@ TEST_CASE("random colorings are not repaired") {
     bench.threads = threads;
     for (int slice = 0; slice < 200 && bench.run(100, 100).conflicts > 0; ++slice) {
     }
-    return verify_coloring(graph, bench.coloring, k).legal();
+    return verify_coloring(graph, bench.coloring(), k).legal();
   };
   CHECK(repaired(queen_graph(8), 9, 1));
   CHECK(repaired(mycielski_graph(6), 7, 1));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <optional>
@@ -52,6 +53,17 @@ struct AgainstOthers {
   }
 };
 
+/// The best road, ours or another, over `automatic`: the worst of all cases.
+inline Value automatic_against_best(const Report& report) {
+  Value worst;
+  for (const Figure& f : report.figures) {
+    if (f.of.road != automatic_road || !f.of.step_us) continue;
+    const Figure* best = report.best_other(f.of);
+    if (best != nullptr) worst = smaller(worst, best->p50 / f.p50);
+  }
+  return worst;
+}
+
 /// How the settings as given stand to the best of the sweep; the worse of rate and round trip.
 inline Value defaults_against_best(const Report& report) {
   double best_rate = 0;
@@ -77,6 +89,18 @@ inline Value others_of(const Report& report, const std::string& group, const std
     if (f.of.group == group && f.of.road.starts_with(prefix)) best = smaller(best, f.p50);
   }
   return over(best, report.median(group + "/" + our_road));
+}
+
+/// Geometric mean of best graph over resident, if all sizes were measured.
+inline Value jacobi_geomean(const Report& report) {
+  double logarithms = 0;
+  const std::vector<std::string> sizes{"128", "256", "512", "1024", "2048", "4096", "8192"};
+  for (const std::string& n : sizes) {
+    const Value ratio = others_of(report, "jacobi_" + n, "graph");
+    if (!ratio) return std::nullopt;
+    logarithms += std::log(*ratio);
+  }
+  return std::exp(logarithms / static_cast<double>(sizes.size()));
 }
 
 struct Check {
@@ -128,8 +152,13 @@ inline std::vector<Check> all_checks() {
       {"long_worst", others({every, "", 1000, 10'000})},
       {"known_batch_grid_0us", others({known, "grid", 0, 0, "spin"})},
       {"known_batch_grid_10us", others({known, "grid", 10})},
+      {"automatic_worst", automatic_against_best},
       {"cg_small", [](const Report& r) { return others_of(r, "cg_small", "library_graph"); }},
       {"cg_large", [](const Report& r) { return others_of(r, "cg_large", "library_graph"); }},
+      {"jacobi_512", [](const Report& r) { return others_of(r, "jacobi_512", "graph"); }},
+      {"jacobi_2048", [](const Report& r) { return others_of(r, "jacobi_2048", "graph"); }},
+      {"jacobi_4096", [](const Report& r) { return others_of(r, "jacobi_4096", "graph"); }},
+      {"jacobi_geomean", jacobi_geomean},
       {"whcr_launch", [](const Report& r) { return whcr_over_resident(r, "launch", false); }},
       {"whcr_graph", [](const Report& r) { return whcr_over_resident(r, "graph", false); }},
       {"whcr_launch_single", [](const Report& r) { return whcr_over_resident(r, "launch", true); }},

@@ -10,6 +10,7 @@
 
 #include "graph_roads.cuh"
 #include "launch_roads.cuh"
+#include "report.hpp"
 #include "resident_roads.cuh"
 #include "stream_roads.cuh"
 
@@ -21,6 +22,7 @@ struct Entry {
   std::string road;
   std::string what;
   std::function<std::unique_ptr<BenchRoad>(const Setup<Step>&)> make;
+  bool for_each_length = false;  ///< one for each length, as it settles on the first that it meets
 };
 
 template <class Step>
@@ -31,6 +33,14 @@ Entry<Step> context_entry(const char* road, const char* what, ContextOptions opt
   return {road, what, [=](const Setup<Step>& setup) {
             return std::make_unique<ContextRoad<Step>>(setup.step, options);
           }};
+}
+
+template <class Step>
+Entry<Step> automatic_entry(const ContextOptions& ours, Scope scope) {
+  auto entry = context_entry<Step>(automatic_road, "the automatic executor, when it has settled",
+                                   ours, ExecutorKind::automatic, scope);
+  entry.for_each_length = true;
+  return entry;
 }
 
 template <class Step>
@@ -88,7 +98,8 @@ std::vector<Entry<Step>> closed_roads(Scope scope, const ContextOptions& ours) {
           graph_entry<Step>("graph", 1, 4, {false, false}),
           streams_entry<Step>(3),
           context_entry<Step>("resident", "the resident executor", ours, ExecutorKind::resident,
-                              scope)};
+                              scope),
+          automatic_entry<Step>(ours, scope)};
 }
 
 /// Steps of grid scope in a row, each beginning when the one before has ended.
@@ -130,6 +141,7 @@ std::vector<Entry<Step>> fed_roads(Scope scope, unsigned depth, const ContextOpt
   roads.push_back(value_entry<Step>(depth, true));
   roads.push_back(context_entry<Step>("resident", "the resident executor", ours,
                                       ExecutorKind::resident, scope));
+  roads.push_back(automatic_entry<Step>(ours, scope));
   return roads;
 }
 

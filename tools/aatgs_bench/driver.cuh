@@ -93,6 +93,19 @@ class Driver {
 
   void set_work(std::uint32_t work) { config_.work = work; }
 
+  /// Feeds the road, `depth` in flight, until it has settled.
+  void settle(unsigned depth) {
+    constexpr auto no_end = ~std::uint64_t{0};
+    for (const std::uint64_t begin = host_now_ns(); !road_.is_settled();) {
+      pump(collected_ + depth, no_end, depth);
+      if (host_now_ns() - begin > host_patience_ns) {
+        throw TimeoutError("a road has not settled after 20 s: report this");
+      }
+    }
+    const std::uint64_t end = submitted_;
+    pump(end, end, depth);
+  }
+
   /// Microseconds from a config to its telemetry, one at a time, for about `seconds`.
   std::vector<double> closed_loop(double seconds) { return known(1, 1, seconds); }
 

@@ -10,10 +10,13 @@
 
 #include <aatgs/host/errors.hpp>
 
+#include "cg.hpp"
 #include "checks.hpp"
 #include "floors.hpp"
+#include "jacobi.hpp"
 #include "report.hpp"
 #include "roads.hpp"
+#include "whcr.hpp"
 
 namespace aatgs::bench {
 namespace {
@@ -21,6 +24,7 @@ namespace {
 struct Settings {
   std::string json;
   std::string only;
+  std::string dimacs;
   bool quick = false;
   ContextOptions context;
 };
@@ -43,6 +47,7 @@ std::string utc_now() {
 Plan make_plan(const Settings& settings) {
   Plan plan;
   plan.context = settings.context;
+  plan.dimacs = settings.dimacs;
   try {
     plan.only = std::regex(settings.only);
   } catch (const std::regex_error& e) {
@@ -87,6 +92,9 @@ int run(const Settings& settings) {
   measure_floors(plan, report);
   measure_sweeps(plan, report);
   measure_roads(plan, report);
+  measure_cg(plan, report);
+  measure_jacobi(plan, report);
+  measure_whcr(plan, report);
   if (report.figures.empty()) {
     throw InputError("--only '" + settings.only + "' matches no figure; names look like " +
                      "fed16/spin/grid/10us/resident or floor/ping_pong");
@@ -109,6 +117,10 @@ int main(int argc, char** argv) {
   app.add_flag("--quick", settings.quick, "fewer samples and step lengths; under a minute");
   app.add_option("--only", settings.only, "only the figures whose name contains a match of this")
       ->type_name("REGEX");
+  app.add_option("--dimacs", settings.dimacs,
+                 "folder with DSJC125.5.col; without that a generated graph takes its place")
+      ->envname("AATGS_DIMACS_DIR")
+      ->type_name("DIR");
   app.add_option("--device", settings.context.device, "CUDA ordinal");
   app.add_option("--hot-window", settings.context.hot_window,
                  "block scope: workers that poll the bus at a time");

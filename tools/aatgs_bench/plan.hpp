@@ -13,6 +13,7 @@ namespace aatgs::bench {
 struct Plan {
   ContextOptions context;       ///< of our own roads
   std::regex only{""};          ///< names that contain a match are measured
+  std::string dimacs;           ///< folder of DIMACS graphs; may be empty
   double seconds = 0.05;        ///< of sampling for one figure
   std::vector<double> spin_us;  ///< step lengths
   std::vector<double> stream_us;

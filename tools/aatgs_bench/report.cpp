@@ -28,12 +28,12 @@ std::optional<double> Report::median(const std::string& name) const {
   return f == nullptr ? std::nullopt : std::optional(f->p50);
 }
 
-const Figure* Report::best_other(const Case& resident) const {
+const Figure* Report::best_other(const Case& ours) const {
   const Figure* best = nullptr;
   for (const Figure& f : figures) {
-    const bool beside = f.of.group == resident.group && f.of.step == resident.step &&
-                        f.of.scope == resident.scope && f.of.step_us == resident.step_us;
-    if (!beside || f.of.road == resident.road) continue;
+    const bool beside = f.of.group == ours.group && f.of.step == ours.step &&
+                        f.of.scope == ours.scope && f.of.step_us == ours.step_us;
+    if (!beside || f.of.road == ours.road || f.of.road == automatic_road) continue;
     if (best == nullptr || f.p50 < best->p50) best = &f;
   }
   return best;

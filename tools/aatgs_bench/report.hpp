@@ -12,6 +12,9 @@ namespace aatgs::bench {
 /// The road that all others are compared with.
 inline constexpr const char* our_road = "resident";
 
+/// Ours too, whichever of the others it comes to.
+inline constexpr const char* automatic_road = "automatic";
+
 /// All that one run measured.
 struct Report {
   std::string machine;
@@ -27,8 +30,9 @@ struct Report {
   [[nodiscard]] std::optional<double> median(const std::string& name) const;
   /// The whole figure; null if it was not measured.
   [[nodiscard]] const Figure* find(const std::string& name) const;
-  /// The fastest of the roads that stand beside a resident one; null if there are none.
-  [[nodiscard]] const Figure* best_other(const Case& resident) const;
+  /// The fastest of the roads that stand beside one of ours, not counting `automatic`; null if
+  /// there are none.
+  [[nodiscard]] const Figure* best_other(const Case& ours) const;
 };
 
 /// Tables for a person: the figures, the roads only as ours against the best other, the checks.

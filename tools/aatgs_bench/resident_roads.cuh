@@ -30,6 +30,10 @@ class ContextRoad final : public BenchRoad {
     return true;
   }
   void finish() override {}
+  [[nodiscard]] bool is_settled() const override { return context_.is_settled(); }
+
+  /// Why it is on the executor that it is on.
+  [[nodiscard]] const std::string& reason() const { return context_.reason(); }
 
   /// Runs known configs with `execute_batch`; labels them and checks their telemetry.
   void run_batch(std::vector<BenchConfig>& configs) {

@@ -19,6 +19,8 @@ class Road {
   virtual void submit(const Config& config) = 0;
   /// One telemetry and the ticket it belongs to. False: none there yet.
   virtual bool collect(std::uint64_t& ticket, Telemetry& telemetry) = 0;
+  /// Whether it will go on as it does now; false while it still tries out ways.
+  [[nodiscard]] virtual bool is_settled() const { return true; }
   /// When everything has been collected: throws if a step failed.
   virtual void finish() = 0;
 };

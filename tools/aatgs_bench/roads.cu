@@ -109,20 +109,31 @@ class Scene {
 
 /// `closed` with a depth of 1, `fed` with more.
 template <class Step>
+void measure_road(Scene<Step>& scene, const std::string& group, unsigned depth,
+                  const Entry<Step>& entry, const std::vector<double>& lengths) {
+  const auto road = entry.make(scene.setup());
+  Driver driver(*road);
+  for (const double us : lengths) {
+    driver.set_work(Step::work(us, scene.scope()));
+    driver.settle(depth);
+    const double seconds = scene.seconds(us);
+    scene.add(group, us, entry.road, entry.what,
+              depth == 1 ? driver.closed_loop(seconds) : driver.fed(depth, seconds));
+  }
+  driver.finish();
+}
+
+template <class Step>
 void measure_class(Scene<Step>& scene, const std::string& group, unsigned depth,
                    const std::vector<Entry<Step>>& entries, const std::vector<double>& lengths) {
   for (const Entry<Step>& entry : entries) {
     const auto todo = scene.wanted(group, entry.road, lengths);
     if (todo.empty()) continue;
-    const auto road = entry.make(scene.setup());
-    Driver driver(*road);
-    for (const double us : todo) {
-      driver.set_work(Step::work(us, scene.scope()));
-      const double seconds = scene.seconds(us);
-      scene.add(group, us, entry.road, entry.what,
-                depth == 1 ? driver.closed_loop(seconds) : driver.fed(depth, seconds));
+    if (!entry.for_each_length) {
+      measure_road(scene, group, depth, entry, todo);
+      continue;
     }
-    driver.finish();
+    for (const double us : todo) measure_road(scene, group, depth, entry, {us});
   }
 }
 
@@ -134,19 +145,25 @@ unsigned known_count(double us, Scope scope) {
   return whole < 100 ? whole : whole / 100 * 100;
 }
 
+/// `execute_batch` on one of our executors, in a context of its own for each length.
 template <class Step>
-void measure_known_resident(Scene<Step>& scene, const std::vector<double>& lengths) {
-  const auto todo = scene.wanted("known", "resident", lengths);
-  if (todo.empty()) return;
+void measure_known_ours(Scene<Step>& scene, const char* name, ExecutorKind executor,
+                        const std::vector<double>& lengths) {
   ContextOptions options = scene.ours();
-  options.executor = ExecutorKind::resident;
+  options.executor = executor;
   options.scope = scene.scope();
-  ContextRoad<Step> road(scene.setup().step, options);
-  for (const double us : todo) {
+  for (const double us : scene.wanted("known", name, lengths)) {
+    ContextRoad<Step> road(scene.setup().step, options);
     BenchConfig config{};
     config.work = Step::work(us, scene.scope());
     std::vector<BenchConfig> configs(known_count(us, scene.scope()), config);
-    scene.add("known", us, "resident", "execute_batch on the resident executor",
+    for (const std::uint64_t begin = host_now_ns(); !road.is_settled();) {
+      road.run_batch(configs);
+      if (host_now_ns() - begin > host_patience_ns) {
+        throw TimeoutError("execute_batch has not settled after 20 s: report this");
+      }
+    }
+    scene.add("known", us, name, "execute_batch: " + road.reason(),
               sample_batches(configs.size(), scene.seconds(us), [&] { road.run_batch(configs); }));
   }
 }
@@ -165,7 +182,8 @@ void measure_known(Scene<Step>& scene, const std::vector<double>& lengths) {
       driver.finish();
     }
   }
-  measure_known_resident(scene, lengths);
+  measure_known_ours(scene, our_road, ExecutorKind::resident, lengths);
+  measure_known_ours(scene, automatic_road, ExecutorKind::automatic, lengths);
 }
 
 template <class Step>

@@ -41,6 +41,7 @@ __device__ void echo(Group& group, const Config& config, BenchTelemetry& out) {
 /// Spins on the GPU's timer for `work` nanoseconds.
 struct SpinStep {
   static constexpr bool device_only = true;
+  static constexpr bool grid_sync = false;
   static constexpr unsigned block_threads = 64;
   static constexpr double tuned_at_us = 0;  ///< length at which other roads find their best width
 
@@ -64,9 +65,11 @@ struct SpinStep {
 /// where the one before it ended, so that no cache helps.
 struct StreamStep {
   static constexpr bool device_only = true;
+  static constexpr bool grid_sync = false;
   static constexpr unsigned block_threads = 768;
   static constexpr double tuned_at_us = 30;
   static constexpr std::uint32_t pattern = 0x01010101;
+  static constexpr std::uint32_t batch = 6;
 
   const uint4* data;
   std::uint32_t mask;  ///< elements - 1; a power of two of them
@@ -83,15 +86,17 @@ struct StreamStep {
     const std::uint32_t stride = group.size();
     std::uint32_t sum = 0;
     std::uint32_t seen = 0;
-    for (std::uint32_t i = group.rank(); i < count; i += 4 * stride) {
+    std::uint32_t i = group.rank();
+    for (; i + (batch - 1) * stride < count; i += batch * stride, seen += batch) {
+      uint4 v[batch];  // all on their way at once
 #pragma unroll
-      for (std::uint32_t k = 0; k < 4; ++k) {
-        const std::uint32_t at = i + k * stride;
-        if (at >= count) continue;
-        const uint4 v = data[(begin + at) & mask];
-        sum += v.x + v.y + v.z + v.w;
-        ++seen;
-      }
+      for (std::uint32_t k = 0; k < batch; ++k) v[k] = data[(begin + i + k * stride) & mask];
+#pragma unroll
+      for (std::uint32_t k = 0; k < batch; ++k) sum += v[k].x + v[k].y + v[k].z + v[k].w;
+    }
+    for (; i < count; i += stride, ++seen) {
+      const uint4 v = data[(begin + i) & mask];
+      sum += v.x + v.y + v.z + v.w;
     }
     if (sum != seen * 4 * pattern) group.fail(1);
     echo(group, config, out);

@@ -10,8 +10,8 @@ namespace aatgs::coloring {
 
 using WhcrContext = GpuExecutionContext<RuntimeConfig, KernelTelemetry>;
 
-/// A context whose step is a `WhcrStep` on `problem`. A build without CUDA has a version that makes
-/// the cpu executor only.
-WhcrContext make_whcr_context(const WhcrProblem& problem, const ContextOptions& options);
+/// A context whose step is a `WhcrStep` on `problem`; it chooses `in_scratch` by what the GPU has.
+/// A build without CUDA has a version that makes the cpu executor only.
+WhcrContext make_whcr_context(WhcrProblem problem, const ContextOptions& options);
 
 }  // namespace aatgs::coloring

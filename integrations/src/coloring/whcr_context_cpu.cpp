@@ -6,7 +6,7 @@
 
 namespace aatgs::coloring {
 
-WhcrContext make_whcr_context(const WhcrProblem& problem, const ContextOptions& options) {
+WhcrContext make_whcr_context(WhcrProblem problem, const ContextOptions& options) {
   return make_cpu_context<RuntimeConfig, KernelTelemetry>(WhcrStep{problem}, options);
 }
 

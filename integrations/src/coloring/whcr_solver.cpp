@@ -40,58 +40,45 @@ void check_problem(const Graph& graph, const WhcrOptions& options) {
 class Tables {
  public:
   Tables(const Graph& graph, const MatchingHierarchy& hierarchy, MemoryKind where, int device,
-         std::uint32_t colors, std::uint32_t searches)
+         WhcrProblem problem)
       : offsets_(where, graph.offsets(), device),
         neighbors_(where, graph.neighbors(), device),
         parent_(where, hierarchy.parent(), device),
         paired_(where, hierarchy.paired(), device),
-        coloring_(where, std::size_t{searches} * graph.vertex_count(), device),
-        gamma_(where, coloring_.size() * colors, device),
-        barred_(where, coloring_.size() * colors, device),
-        wish_(where, coloring_.size(), device),
-        mean_(where, std::size_t{searches} * hierarchy.node_count(), device),
-        state_(where, searches, device) {}
-
-  [[nodiscard]] WhcrProblem problem(std::uint32_t colors, std::uint64_t seed) const {
-    WhcrProblem p;
-    p.vertices = static_cast<std::uint32_t>(offsets_.size() - 1);
-    p.colors = colors;
-    p.searches = static_cast<std::uint32_t>(state_.size());
-    p.nodes = static_cast<std::uint32_t>(parent_.size());
-    p.seed = seed;
-    p.offsets = offsets_.data();
-    p.neighbors = neighbors_.data();
-    p.parent = parent_.data();
-    p.paired = paired_.data();
-    p.coloring = coloring_.data();
-    p.gamma = gamma_.data();
-    p.barred = barred_.data();
-    p.wish = wish_.data();
-    p.mean = mean_.data();
-    p.state = state_.data();
-    return p;
+        problem_(sized(problem, graph, hierarchy)),
+        tables_(where, problem_.searches * problem_.table_bytes(), device) {
+    problem_.offsets = offsets_.data();
+    problem_.neighbors = neighbors_.data();
+    problem_.parent = parent_.data();
+    problem_.paired = paired_.data();
+    problem_.tables = tables_.data();
   }
+
+  [[nodiscard]] const WhcrProblem& problem() const { return problem_; }
 
   void set_coloring(std::uint32_t search, std::span<const Color> colors) {
-    coloring_.upload(colors, search * colors.size());
+    tables_.upload(std::as_bytes(colors), problem_.coloring_at(search));
   }
   [[nodiscard]] std::vector<Color> coloring(std::uint32_t search) const {
-    std::vector<Color> colors(offsets_.size() - 1);
-    coloring_.download(std::span<Color>(colors), search * colors.size());
+    std::vector<Color> colors(problem_.vertices);
+    tables_.download(std::as_writable_bytes(std::span(colors)), problem_.coloring_at(search));
     return colors;
   }
 
  private:
+  static WhcrProblem sized(WhcrProblem problem, const Graph& graph,
+                           const MatchingHierarchy& hierarchy) {
+    problem.vertices = graph.vertex_count();
+    problem.nodes = hierarchy.node_count();
+    return problem;
+  }
+
   Buffer<std::uint32_t> offsets_;
   Buffer<std::uint32_t> neighbors_;
   Buffer<std::uint32_t> parent_;
   Buffer<std::uint8_t> paired_;
-  Buffer<std::uint32_t> coloring_;
-  Buffer<std::int32_t> gamma_;
-  Buffer<std::uint32_t> barred_;
-  Buffer<std::uint64_t> wish_;
-  Buffer<std::int32_t> mean_;
-  Buffer<WhcrState> state_;
+  WhcrProblem problem_;
+  Buffer<std::byte> tables_;
 };
 
 /// One search as the host drives it.
@@ -111,13 +98,17 @@ struct WhcrSolver::State {
         slice(o.slice != 0                     ? o.slice
               : o.context.scope == Scope::grid ? 10U
                                                : 100U),
-        tables(g, hierarchy, memory_of(kind), o.context.device, o.colors,
-               static_cast<std::uint32_t>(searches.size())),
-        context(make_whcr_context(tables.problem(o.colors, o.seed), o.context)) {}
+        tables(g, hierarchy, memory_of(kind), o.context.device,
+               {.colors = o.colors,
+                .searches = static_cast<std::uint32_t>(searches.size()),
+                .seed = o.seed}),
+        context(make_whcr_context(tables.problem(), o.context)) {}
 
   RuntimeConfig next_config(std::uint32_t index);
   void start(std::span<const Color> initial);
   void feed(const WhcrLimits& limits, Clock::time_point end);
+  /// All that is done, waited for a while; false: nothing was.
+  bool collect(WhcrProgress& progress);
   void count(const KernelTelemetry& t, WhcrProgress& progress);
   [[nodiscard]] std::uint32_t fewest_conflicts() const;
   WhcrResult finish(WhcrProgress progress, std::span<const Color> initial);
@@ -167,11 +158,13 @@ void WhcrSolver::State::start(std::span<const Color> initial) {
 }
 
 void WhcrSolver::State::feed(const WhcrLimits& limits, Clock::time_point end) {
-  while (!waiting.empty()) {
+  constexpr unsigned configs_per_look = 16;  // at the clock, which costs half as much as a config
+  bool late = false;
+  for (unsigned i = 0; !waiting.empty(); ++i) {
+    if (i % configs_per_look == 0) late = Clock::now() > end;
     const std::uint32_t index = waiting.front();
     const Search& search = searches[index];
-    const bool enough =
-        solved || std::uint64_t{search.slices} * slice >= limits.iterations || Clock::now() > end;
+    const bool enough = solved || late || std::uint64_t{search.slices} * slice >= limits.iterations;
     if (enough && search.slices > 0) {  // the first slice counts the conflicts
       waiting.pop_front();
       continue;
@@ -180,6 +173,13 @@ void WhcrSolver::State::feed(const WhcrLimits& limits, Clock::time_point end) {
     ++searches[index].slices;
     waiting.pop_front();
   }
+}
+
+bool WhcrSolver::State::collect(WhcrProgress& progress) {
+  auto done = context.wait(std::chrono::milliseconds(50));
+  const bool some = done.has_value();
+  for (; done; done = context.poll()) count(done->telemetry, progress);
+  return some;
 }
 
 void WhcrSolver::State::count(const KernelTelemetry& t, WhcrProgress& progress) {
@@ -235,12 +235,20 @@ WhcrResult WhcrSolver::run(std::span<const Color> initial, const WhcrLimits& lim
   const auto seconds = [&] { return std::chrono::duration<double>(Clock::now() - begin).count(); };
   WhcrProgress progress;
   constexpr double report_interval = 0.1;
+  constexpr auto longest_slice = std::chrono::seconds(60);
   double next_report = report_interval;
+  auto last_some = begin;
   for (;;) {
     s.feed(limits, begin + limits.time);
-    const auto done = s.context.wait(std::chrono::milliseconds(50));
-    if (done) s.count(done->telemetry, progress);
-    if (!done && s.waiting.empty() && s.context.stats().in_flight == 0) break;
+    if (s.collect(progress)) {
+      last_some = Clock::now();
+    } else if (s.waiting.empty() && s.context.stats().in_flight == 0) {
+      break;
+    } else if (Clock::now() - last_some > longest_slice) {
+      throw TimeoutError("no slice of " + std::to_string(s.slice) +
+                         " iterations has ended for 60 s: make slices shorter; if they are short, "
+                         "the executor hangs");
+    }
     if (report && seconds() > next_report) {
       next_report = seconds() + report_interval;
       progress.seconds = seconds();

@@ -15,6 +15,14 @@ std::size_t most_scratch(ExecutorKind kind, int device) {
   return static_cast<std::size_t>(bytes) - for_the_runtime;
 }
 
+std::size_t cache_bytes(ExecutorKind kind, int device) {
+  if (kind == ExecutorKind::cpu) return 0;
+  int bytes = 0;
+  AATGS_CUDA(cudaDeviceGetAttribute(&bytes, cudaDevAttrL2CacheSize, device),
+             "asking for the cache of device " + std::to_string(device));
+  return static_cast<std::size_t>(bytes);
+}
+
 CgContext make_cg_context(const CgChip& chip, const ContextOptions& options) {
   return make_context<CgSlice, CgProgress>(CgChipStep{chip}, options);
 }

@@ -14,6 +14,9 @@ using CgContext = GpuExecutionContext<CgSlice, CgProgress>;
 /// What a block may take of the GPU; of the cpu executor, what may stay in a core's cache.
 std::size_t most_scratch(ExecutorKind kind, int device);
 
+/// The cache before the memory; 0 for the cpu executor, whose steps leave it alone.
+std::size_t cache_bytes(ExecutorKind kind, int device);
+
 /// Contexts on the two steps. A build without CUDA has versions that make the cpu executor only.
 CgContext make_cg_context(const CgChip& chip, const ContextOptions& options);
 CgContext make_cg_context(const CgMemory& memory, const ContextOptions& options);

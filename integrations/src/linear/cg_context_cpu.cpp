@@ -9,6 +9,10 @@ std::size_t most_scratch(ExecutorKind, int) {
   return std::size_t{1} << 20;
 }
 
+std::size_t cache_bytes(ExecutorKind, int) {
+  return 0;
+}
+
 CgContext make_cg_context(const CgChip& chip, const ContextOptions& options) {
   return make_cpu_context<CgSlice, CgProgress>(CgChipStep{chip}, options);
 }

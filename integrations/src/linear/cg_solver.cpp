@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <aatgs/host/memory.hpp>
 #include <aatgs/integrations/linear/cg_solver.hpp>
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include "cg_arrays.hpp"
 #include "cg_context.hpp"
-#include "chip_plan.hpp"
 
 namespace aatgs::linear {
 namespace {
@@ -61,144 +59,6 @@ ContextOptions settle(const CgOptions& options, const ExecutorChoice& choice) {
   return settled;
 }
 
-/// Vectors, in slices' room.
-class Vectors {
- public:
-  Vectors(MemoryKind where, int device, std::size_t n)
-      : b(where, n, device),
-        x(where, n, device),
-        r(where, n, device),
-        p(where, n, device),
-        s(where, n, device),
-        scalars(where, 1, device) {}
-
-  Buffer<double> b, x, r, p;
-  Buffer<double> s;  // q where the matrix is in memory
-  Buffer<CgScalars> scalars;
-};
-
-class ChipArrays {
- public:
-  ChipArrays(MemoryKind where, int device, const ChipPlan& plan, std::size_t n)
-      : parts_(where, plan.parts, device),
-        ghosts_(where, plan.ghosts, device),
-        values_(where, plan.rows.values, device),
-        columns_(where, plan.rows.columns, device),
-        offsets_(where, plan.rows.offsets, device),
-        w_(where, 2 * n, device),
-        scratch_bytes_(plan.scratch_bytes) {}
-
-  [[nodiscard]] CgChip view(const Vectors& v, std::uint32_t lanes) const {
-    CgChip chip{};
-    chip.parts = parts_.data();
-    chip.part_count = static_cast<std::uint32_t>(parts_.size());
-    chip.lanes = lanes;
-    chip.scratch_bytes = scratch_bytes_;
-    chip.values = values_.data();
-    chip.columns = columns_.data();
-    chip.offsets = offsets_.data();
-    chip.ghosts = ghosts_.data();
-    chip.b = v.b.data();
-    chip.x = v.x.data();
-    chip.r = v.r.data();
-    chip.p = v.p.data();
-    chip.s = v.s.data();
-    chip.w = w_.data();
-    chip.n = w_.size() / 2;
-    chip.scalars = v.scalars.data();
-    return chip;
-  }
-
- private:
-  Buffer<ChipPart> parts_;
-  Buffer<std::uint32_t> ghosts_;
-  Buffer<double> values_;
-  Buffer<std::uint16_t> columns_;
-  Buffer<std::uint32_t> offsets_;
-  Buffer<double> w_;
-  std::size_t scratch_bytes_;
-};
-
-bool columns_are_near(const CsrMatrix& matrix) {
-  for (std::uint32_t i = 0; i < matrix.row_count(); ++i) {
-    if (matrix.row_length(i) == 0) continue;
-    const std::int64_t first = matrix.columns()[matrix.offsets()[i]];
-    const std::int64_t last = matrix.columns()[matrix.offsets()[i + std::size_t{1}] - 1];
-    using Near = std::numeric_limits<std::int16_t>;
-    if (first - i < Near::min() || last - i > Near::max()) return false;
-  }
-  return true;
-}
-
-class MemoryArrays {
- public:
-  MemoryArrays(MemoryKind where, int device, const CsrMatrix& matrix, std::uint32_t lanes,
-               std::span<const std::uint32_t> bounds, std::size_t scratch_bytes)
-      : bounds_(where, bounds, device), rows_(matrix.row_count()), lanes_(lanes) {
-    std::uint32_t widest = 0;
-    for (std::size_t i = 0; i + 1 < bounds.size(); ++i) {
-      widest = std::max(widest, bounds[i + 1] - bounds[i]);
-    }
-    const std::size_t most_rows = std::size_t{widest} * (slice_entries / lanes);
-    scratch_rows_ = static_cast<std::uint32_t>(std::min(most_rows, scratch_bytes / sizeof(double)));
-    if (columns_are_near(matrix)) {
-      put(
-          where, device, near_, matrix,
-          [](std::uint32_t row, std::uint32_t column) {
-            return static_cast<std::int16_t>(static_cast<std::int64_t>(column) - row);
-          },
-          [](std::uint32_t) { return std::int16_t{0}; });
-    } else {
-      put(
-          where, device, far_, matrix, [](std::uint32_t, std::uint32_t column) { return column; },
-          [](std::uint32_t row) { return row; });
-    }
-  }
-
-  [[nodiscard]] bool near() const { return near_.has_value(); }
-
-  [[nodiscard]] CgMemory view(const Vectors& v) const {
-    CgMemory memory{};
-    memory.slice_bounds = bounds_.data();
-    memory.part_count = static_cast<std::uint32_t>(bounds_.size() - 1);
-    memory.lanes = lanes_;
-    memory.scratch_bytes = scratch_rows_ * sizeof(double);
-    memory.rows = rows_;
-    memory.scratch_rows = scratch_rows_;
-    memory.values = values_->data();
-    memory.near_columns = near_ ? near_->data() : nullptr;
-    memory.far_columns = far_ ? far_->data() : nullptr;
-    memory.offsets = offsets_->data();
-    memory.b = v.b.data();
-    memory.x = v.x.data();
-    memory.r = v.r.data();
-    memory.p = v.p.data();
-    memory.q = v.s.data();
-    memory.scalars = v.scalars.data();
-    return memory;
-  }
-
- private:
-  template <class Column, class Code, class Pad>
-  void put(MemoryKind where, int device, std::optional<Buffer<Column>>& columns,
-           const CsrMatrix& matrix, Code code, Pad pad) {
-    SlicedArrays<Column> rows;
-    rows.append(matrix, lanes_, 0, matrix.row_count(), code, pad);
-    values_.emplace(where, rows.values, device);
-    columns.emplace(where, rows.columns, device);
-    offsets_.emplace(where, rows.offsets, device);
-  }
-
-  Buffer<std::uint32_t> bounds_;
-  std::uint32_t rows_;
-  std::uint32_t lanes_;
-  std::uint32_t scratch_rows_ = 0;
-  std::optional<Buffer<double>> values_;
-  std::optional<Buffer<std::int16_t>> near_;
-  std::optional<Buffer<std::uint32_t>> far_;
-  std::optional<Buffer<std::uint32_t>> offsets_;
-};
-
 }  // namespace
 
 struct CgSolver::State {
@@ -206,30 +66,55 @@ struct CgSolver::State {
       : matrix(a),
         options(o),
         settled(settle(o, choice)),
-        lanes(choose_lanes(a)),
-        bounds(share_slices(
-            a, lanes, choice.kind == ExecutorKind::cpu ? settled.cpu_threads : settled.workers)),
-        vectors(memory_of(choice.kind), settled.device,
-                std::size_t{bounds.back()} * (slice_entries / lanes)) {
+        vectors(memory_of(choice.kind), settled.device, a.row_count()) {
+    const bool on_cpu = choice.kind == ExecutorKind::cpu;
+    const std::uint32_t parts = on_cpu ? settled.cpu_threads : settled.workers;
     const std::size_t most = most_scratch(choice.kind, settled.device);
     const std::size_t budget = o.scratch_bytes == 0 ? most : std::min(most, o.scratch_bytes);
-    const MemoryKind where = memory_of(choice.kind);
-    if (o.place != CgPlace::memory) {
-      const auto plan = plan_chip(a, lanes, bounds, budget);
-      if (plan) chip.emplace(where, settled.device, *plan, vectors.b.size());
-      if (!plan && o.place == CgPlace::chip) {
-        throw OptionError("a matrix of " + std::to_string(a.row_count()) + " rows and " +
-                          std::to_string(a.entry_count()) + " entries does not fit on the chip: " +
-                          std::to_string(bounds.size() - 1) + " blocks have " +
-                          std::to_string(budget) + " bytes each; leave the place to 'automatic'");
-      }
+    if (o.place == CgPlace::memory || !put_on_chip(parts, budget)) put_in_memory(parts, budget);
+  }
+
+  /// False: it does not fit. Throws `OptionError` if it must.
+  bool put_on_chip(std::uint32_t parts, std::size_t budget) {
+    lanes = choose_lanes(matrix);
+    const auto plan = plan_chip(matrix, lanes, share_slices(matrix, lanes, parts), budget);
+    if (!plan && options.place == CgPlace::chip) {
+      throw OptionError("a matrix of " + std::to_string(matrix.row_count()) + " rows and " +
+                        std::to_string(matrix.entry_count()) +
+                        " entries does not fit on the chip: " + std::to_string(parts) +
+                        " blocks have " + std::to_string(budget) +
+                        " bytes each; leave the place to 'automatic'");
     }
-    if (chip) {
-      context.emplace(make_cg_context(chip->view(vectors, lanes), settled));
-    } else {
-      memory.emplace(where, settled.device, a, lanes, bounds, budget);
-      context.emplace(make_cg_context(memory->view(vectors), settled));
-    }
+    if (!plan) return false;
+    chip.emplace(memory_of(settled.executor), settled.device, *plan, matrix.row_count());
+    context.emplace(make_cg_context(chip->view(vectors, lanes), settled));
+    return true;
+  }
+
+  void put_in_memory(std::uint32_t parts, std::size_t budget) {
+    order = even_order(matrix);
+    const auto renumbered =
+        order.empty() ? std::optional<CsrMatrix>() : std::optional(renumber(matrix, order));
+    const CsrMatrix& laid_out = renumbered ? *renumbered : matrix;
+    lanes = choose_lanes(laid_out);
+    memory.emplace(memory_of(settled.executor), settled.device, laid_out, lanes, parts, budget,
+                   cache_bytes(settled.executor, settled.device));
+    context.emplace(make_cg_context(memory->view(vectors), settled));
+  }
+
+  void upload_b(std::span<const double> b) {
+    if (order.empty()) return vectors.b.upload(b);
+    std::vector<double> ordered(b.size());
+    for (std::size_t i = 0; i < b.size(); ++i) ordered[i] = b[order[i]];
+    vectors.b.upload(ordered);
+  }
+
+  std::vector<double> download_x() {
+    std::vector<double> x = vectors.x.download();
+    if (order.empty()) return x;
+    std::vector<double> given(x.size());
+    for (std::size_t i = 0; i < x.size(); ++i) given[order[i]] = x[i];
+    return given;
   }
 
   /// Runs slices until the tolerance is reached or `budget` iterations are done.
@@ -239,8 +124,8 @@ struct CgSolver::State {
   const CsrMatrix& matrix;
   CgOptions options;
   ContextOptions settled;
-  std::uint32_t lanes;
-  std::vector<std::uint32_t> bounds;  // of parts, in slices
+  std::uint32_t lanes = 1;
+  std::vector<std::uint32_t> order;  // of the rows in memory; empty: as in the matrix
   Vectors vectors;
   std::optional<ChipArrays> chip;
   std::optional<MemoryArrays> memory;
@@ -257,8 +142,7 @@ CgContext::Done CgSolver::State::next_done() {
   if (!done->ok()) {
     throw UseError(
         "conjugate gradients run on another number of blocks than the matrix was cut "
-        "up for (" +
-        std::to_string(bounds.size() - 1) + ")");
+        "up for");
   }
   return *done;
 }
@@ -326,19 +210,18 @@ CgResult CgSolver::solve(std::span<const double> b) {
   const std::vector<double> scaled = residual;
   const double norm_of_b = norm(scaled);
 
-  std::vector<double> correction(n);
   std::vector<double> product(n);
   double before = norm_of_b;
   for (;; ++result.restarts) {
     const double tolerance =
         before > 0 ? std::min(state.options.tolerance * norm_of_b / before, 0.5) : 0;
-    state.vectors.b.upload(residual);
+    state.upload_b(residual);
     const auto begin = Clock::now();
     const CgProgress progress =
         state.iterate(tolerance, state.options.max_iterations - result.iterations);
     result.seconds += seconds_since(begin);
     result.iterations += progress.iterations;
-    state.vectors.x.download(std::span<double>(correction));
+    const std::vector<double> correction = state.download_x();
     for (std::size_t i = 0; i < n; ++i) result.x[i] += correction[i];
     state.matrix.multiply(result.x, product);
     for (std::size_t i = 0; i < n; ++i) residual[i] = scaled[i] - product[i];
@@ -370,11 +253,11 @@ CgPlace CgSolver::place() const {
 
 std::string CgSolver::description() const {
   const State& state = *state_;
-  std::string layout = "in GPU memory, 32-bit columns";
-  if (state.chip) layout = "on the chip";
-  if (state.memory && state.memory->near()) layout = "in GPU memory, 16-bit columns";
+  const std::string layout =
+      state.chip ? "on the chip" : "in GPU memory, " + state.memory->columns();
   return state.context->description() + "; matrix " + layout + ", " + std::to_string(state.lanes) +
-         (state.lanes == 1 ? " thread a row" : " threads a row");
+         (state.lanes == 1 ? " thread a row" : " threads a row") +
+         (state.order.empty() ? "" : ", rows by length");
 }
 
 std::string_view to_string(CgOutcome outcome) {

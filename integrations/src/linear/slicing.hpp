@@ -2,7 +2,7 @@
 #pragma once
 
 #include <aatgs/integrations/linear/csr_matrix.hpp>
-#include <aatgs/integrations/linear/sliced_rows.hpp>
+#include <aatgs/integrations/linear/streamed_rows.hpp>
 #include <cstdint>
 #include <vector>
 
@@ -15,8 +15,16 @@ std::uint32_t slice_groups(const CsrMatrix& matrix, std::uint32_t row, std::uint
 /// different length that padding would cost more than the entries.
 std::uint32_t choose_lanes(const CsrMatrix& matrix);
 
+/// An order of rows in which those of a slice are of about the same length, so that slices have
+/// little padding, and near rows stay near: row `order[i]` becomes row i. Empty if none
+/// is much better than the order as it is.
+std::vector<std::uint32_t> even_order(const CsrMatrix& matrix);
+
+/// The matrix with its rows, and columns, in that order.
+CsrMatrix renumber(const CsrMatrix& matrix, const std::vector<std::uint32_t>& order);
+
 /// Shares out the slices of a matrix among `parts` blocks by the bytes that they move an iteration:
-/// [parts + 1] ascending slice numbers. Parts may be empty.
+/// [parts + 1] ascending slice numbers, so that a part is in one piece. Parts may be empty.
 std::vector<std::uint32_t> share_slices(const CsrMatrix& matrix, std::uint32_t lanes,
                                         std::uint32_t parts);
 
@@ -24,6 +32,22 @@ std::vector<std::uint32_t> share_slices(const CsrMatrix& matrix, std::uint32_t l
 constexpr std::uint32_t slice_count(std::uint64_t rows, std::uint32_t lanes) {
   return static_cast<std::uint32_t>((rows * lanes + slice_entries - 1) / slice_entries);
 }
+
+/// Shares them out in runs of 2^(what this returns) slices, see `Dealt`: long enough that a row's
+/// neighbors are mostly in its run, short enough that the parts are of about the same size.
+std::uint32_t choose_run_shift(std::uint32_t slices, std::uint32_t lanes, std::uint32_t parts);
+
+/// A matrix in slices; see `StreamedRows`.
+template <class Column>
+struct StreamedArrays {
+  std::vector<RowSlice> slices;
+  std::vector<double> values;
+  std::vector<Column> columns;
+  std::vector<Column> diagonals;
+};
+/// For both kinds of columns: `std::int16_t` and `std::uint32_t`.
+template <class Column>
+StreamedArrays<Column> stream_rows(const CsrMatrix& matrix, std::uint32_t lanes);
 
 /// A matrix, or some rows of one, in slices; see `SlicedRows`.
 template <class Column>

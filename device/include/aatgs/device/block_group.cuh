@@ -4,7 +4,8 @@
 #include <aatgs/runtime/control_block.hpp>
 #include <aatgs/runtime/resident_state.hpp>
 #include <cstdint>
-#include <cub/block/block_reduce.cuh>
+#include <cub/util_ptx.cuh>
+#include <cub/warp/warp_reduce.cuh>
 #include <cuda/functional>
 #include <cuda/std/functional>
 
@@ -49,11 +50,25 @@ class BlockGroup {
   /// of all threads are visible when it returns, as with `broadcast`. The order is fixed, so
   /// floating-point results repeat. `T` is trivially copyable, at most 16 bytes. `valid`: only the
   /// first so many threads count.
+  ///
+  /// One barrier: every warp combines the warps' parts for itself. A block reduction and a
+  /// broadcast have four.
   template <class T, class Op>
   __device__ T reduce(T value, Op op, std::uint32_t valid = Threads) {
-    using Reduce = cub::BlockReduce<T, Threads>;
-    __shared__ typename Reduce::TempStorage storage;
-    return broadcast(Reduce(storage).Reduce(value, op, static_cast<int>(valid)));
+    using Reduce = cub::WarpReduce<T>;
+    __shared__ typename Reduce::TempStorage storage[Threads / 32];
+    __shared__ cub::Uninitialized<T> parts[2][Threads / 32];
+    const std::uint32_t warp = threadIdx.x / 32;
+    const std::uint32_t lane = threadIdx.x % 32;
+    auto& mine = parts[reductions_++ % 2];  // the other may still be read
+    const std::uint32_t of_warp = valid > 32 * warp ? ::min(valid - 32 * warp, 32U) : 0;
+    if (of_warp != 0) value = Reduce(storage[warp]).Reduce(value, op, static_cast<int>(of_warp));
+    if (lane == 0) mine[warp].Alias() = value;
+    __syncthreads();
+    const std::uint32_t used = (valid + 31) / 32;
+    T part = mine[lane < used ? lane : 0].Alias();
+    part = Reduce(storage[warp]).Reduce(part, op, static_cast<int>(used));
+    return cub::ShuffleIndex<32>(part, 0, ~0U);
   }
   template <class T>
   __device__ T sum(T value) {
@@ -101,6 +116,7 @@ class BlockGroup {
  private:
   BlockShared& shared_;
   const ResidentState& state_;
+  std::uint32_t reductions_ = 0;
 };
 
 }  // namespace aatgs::device

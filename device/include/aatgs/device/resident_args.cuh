@@ -27,18 +27,11 @@ struct ResidentArgs {
 
 static_assert(std::is_trivially_copyable_v<ResidentArgs>);
 
-/// What the workers watch of a port, in two loads.
-struct PortProgress {
-  std::uint64_t taken;
-  std::uint64_t finished;
-  Feed feed;
-};
-__device__ inline PortProgress read_progress(const PortState& state) {
-  static_assert(offsetof(PortState, taken) % sizeof(Granule) == 0);
-  static_assert(offsetof(PortState, finished) == offsetof(PortState, taken) + 8);
-  const Granule counts = load_granule(reinterpret_cast<const Granule*>(&state.taken));
-  const Granule feed = load_granule(&state.feed);
-  return {counts.low, counts.high, {feed.low, feed.high}};
+/// `Progress` in two loads.
+__device__ inline Progress read_progress(const Progress& progress) {
+  static_assert(offsetof(Progress, finished) == offsetof(Progress, taken) + 8);
+  const Granule counts = load_granule(reinterpret_cast<const Granule*>(&progress.taken));
+  return {counts.low, counts.high, load_granule(&progress.feed)};
 }
 
 /// Counts this block as gone; the last one resets what belongs to one launch. All threads of each

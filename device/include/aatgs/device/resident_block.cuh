@@ -14,6 +14,8 @@ namespace block_scope {
 /// of the workers off the words that the next one watches, but then a stream begins slowly.
 inline constexpr std::int64_t alone_pace_ns = 100;
 inline constexpr std::int64_t trip_ns = 1600;
+/// Beyond this many tickets before the window a worker watches `PortState::far`.
+inline constexpr std::int64_t far_from = 2 * PortState::far_step;
 
 /// How a worker comes to look for its config.
 enum class Turn {
@@ -30,17 +32,26 @@ enum class Turn {
 /// sets out just before the answer comes would delay the one that finds it.
 __device__ inline Turn wait_for_turn(const ResidentArgs& args, const PortState& state,
                                      std::uint64_t ticket) {
+  const Progress* progress = &state.far;
   for (;;) {
     const std::uint32_t order = load_shared(&args.state->order);
-    const PortProgress seen = read_progress(state);
+    const Progress seen = read_progress(*progress);
+    const Feed feed = to_feed(seen.feed);
     const auto ahead = static_cast<std::int64_t>(ticket - seen.taken);
-    const bool stream = static_cast<std::int64_t>(seen.feed.end - seen.taken) > 0;
-    const auto window = static_cast<std::int64_t>(seen.feed.window);
+    const bool stream = static_cast<std::int64_t>(feed.end - seen.taken) > 0;
+    const auto window = static_cast<std::int64_t>(feed.window);
     // By vote: lanes that read at different moments must not part.
     if (!WarpLanes::all(order != static_cast<std::uint32_t>(Command::abort))) return Turn::leave;
-    if (!WarpLanes::all(ahead >= 0)) return Turn::fed;  // later ones have been taken
-    if (WarpLanes::all(stream && ahead < window)) return Turn::fed;
-    if (WarpLanes::all(ahead == 0 && seen.finished == ticket)) return Turn::alone;
+    if (progress == &state.far) {
+      if (!WarpLanes::all(ahead > (stream ? window : 0) + far_from)) {
+        progress = &state.near;
+        continue;
+      }
+    } else {
+      if (!WarpLanes::all(ahead >= 0)) return Turn::fed;  // later ones have been taken
+      if (WarpLanes::all(stream && ahead < window)) return Turn::fed;
+      if (WarpLanes::all(ahead == 0 && seen.finished == ticket)) return Turn::alone;
+    }
     if (!WarpLanes::all(order != static_cast<std::uint32_t>(Command::leave))) return Turn::leave;
     if (ahead > 0) __nanosleep(min(ahead, 4096L) * (stream ? trip_ns / window : alone_pace_ns));
   }
@@ -117,6 +128,12 @@ __device__ inline void count_one(std::uint64_t& count) {
   atomicAdd(reinterpret_cast<unsigned long long*>(&count), 1ULL);
 }
 
+__device__ inline void count_taken(PortState& state, std::uint64_t ticket) {
+  count_one(state.near.taken);
+  if (ticket % PortState::far_step != 0) return;
+  atomicMax(reinterpret_cast<unsigned long long*>(&state.far.taken), ticket);
+}
+
 }  // namespace block_scope
 
 /// The persistent kernel of `Scope::block`: every worker block takes a config of its port when it
@@ -170,7 +187,7 @@ __global__ void __launch_bounds__(step_block_threads<Step>())
     __syncthreads();
     if (leaving) break;
     if (threadIdx.x == Threads - 1) {
-      block_scope::count_one(state.taken);
+      block_scope::count_taken(state, shared.ticket);
       mark_taken(port.config, shared.ticket);
     }
     if (threadIdx.x == 0) record.value().started_ns = timer_ns();
@@ -187,7 +204,7 @@ __global__ void __launch_bounds__(step_block_threads<Step>())
       device_fence();  // what this step wrote is visible before its telemetry is
       __syncwarp();
       publish_completion(WarpLanes{}, port.telemetry, worker, ticket, record.words);
-      if (threadIdx.x == 0) block_scope::count_one(state.finished);
+      if (threadIdx.x == 0) block_scope::count_one(state.near.finished);
       __syncwarp();  // all lanes have read the record before thread 0 begins the next
     }
     ticket = no_ticket;

@@ -22,15 +22,15 @@ __device__ inline void wait_for_reply() {
 /// device memory. One warp. Ends with the leave mark behind the last config.
 template <std::uint32_t Granules>
 __device__ void feed(const ResidentArgs& args) {
-  const PortState& state = *args.ports[0].state;
+  const Progress& progress = args.ports[0].state->near;
   const std::uint32_t* order = &args.state->order;
-  std::uint64_t next = load_shared(&state.finished);
+  std::uint64_t next = load_shared(&progress.finished);
   bool was_running = false;
   Backoff backoff;
   // By vote: lanes that read at different moments must not part.
   while (WarpLanes::all(load_shared(order) == static_cast<std::uint32_t>(Command::run))) {
-    const PortProgress seen = read_progress(state);
-    const bool fed = static_cast<std::int64_t>(seen.feed.end - next) > 0;
+    const Progress seen = read_progress(progress);
+    const bool fed = static_cast<std::int64_t>(to_feed(seen.feed).end - next) > 0;
     if (!WarpLanes::all(fed || seen.finished == next)) {  // see block_scope::wait_for_turn
       was_running = true;
       continue;
@@ -47,7 +47,7 @@ __device__ void feed(const ResidentArgs& args) {
   }
   // With all staging slots in use, all blocks must have read the oldest before the mark takes its
   // place. After an abort too: the step at work still counts as done when it ends.
-  while (next - load_shared(&state.finished) >= staging_slots) {
+  while (next - load_shared(&progress.finished) >= staging_slots) {
   }
   if (threadIdx.x == 0) stage_leave_mark(args, next);
 }
@@ -64,7 +64,7 @@ __device__ void publish(const ResidentArgs& args, ArrivalFlags flags, GridBarrie
       r.status = CompletionStatus::failed;
       r.code = atomicExch(&args.state->fail_code[ticket & 1], 0U);
     }
-    store_shared(&args.ports[0].state->finished, ticket + 1);
+    store_shared(&args.ports[0].state->near.finished, ticket + 1);
   }
   __syncwarp();
   publish_completion(WarpLanes{}, args.ports[0].telemetry, 0, ticket, record.words);
@@ -99,7 +99,7 @@ __global__ void __launch_bounds__(step_block_threads<Step>())
 
   GridBarrier barrier(state, *args.control, args.workers, args.step_deadline_ns);
   GridGroup<threads> group(shared, state, barrier, args.cells, args.workers);
-  std::uint64_t ticket = load_shared(&args.ports[0].state->finished);
+  std::uint64_t ticket = load_shared(&args.ports[0].state->near.finished);
   if (threadIdx.x == 0) {
     record.value() = Record{};
     shared.ticket = ticket;

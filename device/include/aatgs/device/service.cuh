@@ -36,7 +36,11 @@ class Service {
   /// The same for all lanes.
   __device__ static std::uint64_t now() { return __shfl_sync(~0U, timer_ns(), 0); }
 
-  __device__ void pass_on_feed() { store_granule(&port_.state->feed, load_granule(port_.feed)); }
+  __device__ void pass_on_feed() {
+    const Granule feed = load_granule(port_.feed);
+    store_granule(&port_.state->near.feed, feed);
+    store_granule(&port_.state->far.feed, feed);
+  }
 
   /// Whether to leave now. Leaving is announced first and the rings looked at once more: the host
   /// publishes a config and then looks at the announcement, without a fence between, which would
@@ -44,8 +48,8 @@ class Service {
   /// surely arrived (Morrison and Afek, Temporally Bounding TSO, ASPLOS 2015). Should the bound
   /// ever fail, the host's next poll sees the announcement and relaunches.
   __device__ bool should_park() {
-    const std::uint64_t taken = load_shared(&port_.state->taken);
-    const bool idle = WarpLanes::all(taken == load_shared(&port_.state->finished));
+    const std::uint64_t taken = load_shared(&port_.state->near.taken);
+    const bool idle = WarpLanes::all(taken == load_shared(&port_.state->near.finished));
     const bool moved = !WarpLanes::all(taken == taken_);
     if (!idle || moved) {
       taken_ = taken;
@@ -64,7 +68,7 @@ class Service {
   /// Of a config that was taken meanwhile, and whose slot may hold a later one, `taken` tells.
   __device__ bool still_quiet() const {
     return WarpLanes::all(!config_in_sight(port_.config, taken_) &&
-                          load_shared(&port_.state->taken) == taken_);
+                          load_shared(&port_.state->near.taken) == taken_);
   }
 
   __device__ bool stay() {

@@ -45,8 +45,9 @@ __device__ std::uint32_t stage_configs(const ResidentArgs& args, std::uint64_t n
   constexpr std::uint32_t batch = rounds == 1 ? 4 : 1;  // one bus latency fetches all of them
   Granule g[batch][rounds];
   const ConfigRing& ring = args.ports[0].config;
-  PortState& state = *args.ports[0].state;
-  const std::uint64_t room_end = __shfl_sync(~0U, load_shared(&state.finished), 0) + staging_slots;
+  Progress& progress = args.ports[0].state->near;
+  const std::uint64_t room_end =
+      __shfl_sync(~0U, load_shared(&progress.finished), 0) + staging_slots;
 #pragma unroll
   for (std::uint32_t k = 0; k < batch; ++k) {
     const Granule* from = ring.granules + ring.shape.offset_of(next + k);
@@ -80,7 +81,7 @@ __device__ std::uint32_t stage_configs(const ResidentArgs& args, std::uint64_t n
       store_granule(to + Granules,
                     Granule::make(static_cast<std::uint32_t>(now),
                                   static_cast<std::uint32_t>(now >> 32), 0, staging_lap(ticket)));
-      store_shared(&state.taken, ticket + 1);
+      store_shared(&progress.taken, ticket + 1);
       mark_taken(ring, ticket);
     }
     ++moved;

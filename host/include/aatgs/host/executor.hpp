@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/host/options.hpp>
 #include <aatgs/runtime/completion.hpp>
 #include <chrono>
 #include <cstdint>
+#include <span>
 #include <string>
 
 namespace aatgs {
@@ -52,6 +54,23 @@ class Executor {
   [[nodiscard]] virtual bool is_synchronous() const = 0;
   /// One line for a person: what it runs on and how wide.
   [[nodiscard]] virtual std::string description() const = 0;
+
+  /// What it has come to, if it chooses by itself; else null. Lives as long as the executor.
+  [[nodiscard]] virtual const ExecutorChoice* choice() const { return nullptr; }
+  /// Who takes configs and gives completions from now on: itself, or the one it has chosen for
+  /// good, which is spared this one in between. Null: that may change.
+  [[nodiscard]] virtual Executor* settled() { return this; }
+
+  /// Whether it still measures what to choose.
+  [[nodiscard]] virtual bool is_measuring() const { return false; }
+  /// Runs a known batch whole, under the tickets from `first_ticket` on, and waits for it, if it
+  /// has a faster way than one by one or wants to know. Nothing is in flight. True: it has, and
+  /// `settled` may now be another.
+  virtual bool try_batch([[maybe_unused]] std::uint64_t first_ticket,
+                         [[maybe_unused]] std::span<const Config> configs,
+                         [[maybe_unused]] std::span<Completion<Telemetry>> results) {
+    return false;
+  }
 
   /// Throws `DeviceError` if the GPU has failed, `UseError` if another port has ended the executor.
   /// Slow: for waits, not for every config.

@@ -47,7 +47,8 @@ class alignas(line_bytes) GpuExecutionContext {
   /// `ports`; port 0 is this object. Lives as long as this object. Throws `UseError`.
   [[nodiscard]] GpuExecutionContext& port(std::uint32_t i);
 
-  /// Queues a config if there is room. Never waits, allocates, locks or throws.
+  /// Queues a config if there is room. Never waits, allocates, locks or throws, but for a change of
+  /// executors while `automatic` measures.
   [[nodiscard]] QueueResult try_queue(const Config& config);
   /// Queues a config, by default as the options' policy and deadline say. If it cannot, the status
   /// names the full ring. Throws `DeviceError` if the GPU fails meanwhile.
@@ -64,7 +65,8 @@ class alignas(line_bytes) GpuExecutionContext {
   std::optional<Done> execute(const Config& config);
   /// Runs all configs and returns their completions in the order of the configs; any number, also
   /// more than the rings hold. Completions of earlier configs stay for `poll`. Telemetry that a
-  /// lossy policy lost has the status `lost`.
+  /// lossy policy lost has the status `lost`. When nothing is in flight, `automatic` may take
+  /// another road for batches.
   std::vector<Done> execute_batch(std::span<const Config> configs);
 
   /// Waits until everything queued is done. Collected completions stay for `poll`. False: the
@@ -83,22 +85,30 @@ class alignas(line_bytes) GpuExecutionContext {
   bool shutdown(StopMode mode, Deadline deadline = std::chrono::seconds(10));
 
   /// What it runs on, and why that was chosen.
-  [[nodiscard]] ExecutorKind executor() const { return choice_.kind; }
-  [[nodiscard]] const std::string& reason() const { return choice_.reason; }
+  [[nodiscard]] ExecutorKind executor() const { return choice().kind; }
+  [[nodiscard]] const std::string& reason() const { return choice().reason; }
+  /// False while `automatic` still measures; `executor` may change until then.
+  [[nodiscard]] bool is_settled() const { return !executor_->is_measuring(); }
   [[nodiscard]] std::string description() const { return executor_->description(); }
 
  private:
   enum class Attempt { first, again };  // a config that finds no room counts once
 
+  [[nodiscard]] const ExecutorChoice& choice() const {
+    const ExecutorChoice* own = executor_->choice();
+    return own == nullptr ? choice_ : *own;
+  }
   [[nodiscard]] std::uint64_t lost() const;
   [[nodiscard]] std::uint64_t in_flight() const;
   QueueStatus submit(const Config& config, Attempt attempt);
   bool collect(Done& done);
   bool collect_aside();
+  bool run_batch_aside(std::span<const Config> configs, std::vector<Done>& results);
   void count_overflow(QueueStatus status);
   void sample_rings();
 
   std::unique_ptr<Executor<Config, Telemetry>> executor_;
+  Executor<Config, Telemetry>* road_;  // `executor_`, or what that has settled on
   std::vector<std::unique_ptr<GpuExecutionContext>> other_ports_;
   ExecutorChoice choice_;
   ContextOptions options_;

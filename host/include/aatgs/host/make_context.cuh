@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/host/automatic_executor.hpp>
 #include <aatgs/host/gpu_residency.cuh>
+#include <aatgs/host/launch_queue.cuh>
 #include <aatgs/host/make_cpu_context.hpp>
 #include <aatgs/host/single_executor.cuh>
 
@@ -39,11 +41,41 @@ Executors<Config, Telemetry> make_resident_executors(const Step& step,
   return make_ring_executors<Config, Telemetry>(residency, options);
 }
 
+/// The executor that measures the others. One port.
+template <class Config, class Telemetry, class Step>
+Executors<Config, Telemetry> make_automatic_executor(const Step& step, const std::string& why,
+                                                     const ContextOptions& options) {
+  using OneExecutor = std::unique_ptr<Executor<Config, Telemetry>>;
+  const auto at = [options](std::uint64_t first_ticket) {
+    ContextOptions here = options;
+    here.first_ticket = first_ticket;
+    return here;
+  };
+  std::vector<Candidate<Config, Telemetry>> candidates{
+      {ExecutorKind::resident,
+       [=](std::uint64_t ticket) -> OneExecutor {
+         return std::move(make_resident_executors<Config, Telemetry>(step, at(ticket)).front());
+       }},
+      {ExecutorKind::launch_queue, [=](std::uint64_t ticket) -> OneExecutor {
+         return std::move(make_launch_queues<Config, Telemetry>(step, at(ticket)).front());
+       }}};
+  Executors<Config, Telemetry> executors;
+  executors.push_back(std::make_unique<AutomaticExecutor<Config, Telemetry>>(std::move(candidates),
+                                                                             why, options));
+  return executors;
+}
+
 template <class Config, class Telemetry, class Step>
 Executors<Config, Telemetry> make_executors(const Step& step, const ExecutorChoice& choice,
                                             const ContextOptions& options) {
+  if (options.executor == ExecutorKind::automatic) {
+    return make_automatic_executor<Config, Telemetry>(step, choice.reason, options);
+  }
   if (choice.kind == ExecutorKind::resident) {
     return make_resident_executors<Config, Telemetry>(step, options);
+  }
+  if (choice.kind == ExecutorKind::launch_queue) {
+    return make_launch_queues<Config, Telemetry>(step, options);
   }
   if (choice.kind == ExecutorKind::cpu) {
     if constexpr (is_device_only<Step>()) {
@@ -71,7 +103,9 @@ GpuExecutionContext<Config, Telemetry> make_context(const Step& step,
   check_options(options);
   ExecutorChoice choice = choose_executor(options.executor, options.device);
   ContextOptions chosen = options;
-  chosen.executor = choice.kind;
+  const bool measures = options.executor == ExecutorKind::automatic &&
+                        choice.kind == ExecutorKind::resident && can_measure(options);
+  if (!measures) chosen.executor = choice.kind;
   return {make_executors<Config, Telemetry>(step, choice, chosen), std::move(choice), chosen};
 }
 

@@ -11,11 +11,15 @@ namespace aatgs {
 
 /// What stands behind a context.
 enum class ExecutorKind {
-  automatic,  ///< resident where there is a GPU, else cpu; the context says which and why
-  resident,   ///< the persistent CUDA kernel, fed through rings in mapped memory
-  launch,     ///< sync mode: copy, one plain launch, copy, synchronise, for every config
-  graph,      ///< the same as an instantiated CUDA graph
-  cpu,        ///< host threads
+  /// Where there is a GPU, the faster of resident and launch_queue for the user's first configs; the
+  /// context says which and why. Resident at once, unmeasured, with several ports or with lossy
+  /// telemetry. Without a GPU, cpu. A change calls the step's `leave` and `enter`, as parking does.
+  automatic,
+  resident,      ///< the persistent CUDA kernel, fed through rings in mapped memory
+  launch_queue,  ///< a launch for every config, beside the caller: config by value, telemetry polled
+  launch,        ///< sync mode: copy, one plain launch, copy, synchronise, for every config
+  graph,         ///< the same as an instantiated CUDA graph
+  cpu,           ///< host threads
 };
 
 /// Who runs one config.

@@ -6,8 +6,8 @@
 namespace aatgs {
 
 /// How full a ring is, as shares of its slots, 0 to 1. `now` is exact. `mean` and `peak` are
-/// sampled (at every 16th config of the first 1024, then at every 256th) and take in every moment at
-/// which the ring was found full.
+/// sampled (at every 16th config of the first 1024, then at every 256th) and take in every moment
+/// at which the ring was found full.
 struct RingUtilization {
   std::uint32_t slots = 0;
   double now = 0;
@@ -15,8 +15,8 @@ struct RingUtilization {
   double peak = 0;
 };
 
-/// Percentiles of a duration, in nanoseconds, over the first 1024 configs and then one in 8; 0 when
-/// nothing was measured.
+/// Percentiles of a duration, in nanoseconds, over the first 1024 configs and then one in 64; 0
+/// when nothing was measured.
 struct LatencyStatistics {
   std::uint64_t count = 0;
   std::uint64_t p50_ns = 0;

@@ -9,17 +9,29 @@ namespace aatgs {
 /// No ticket.
 inline constexpr std::uint64_t no_ticket = ~std::uint64_t{0};
 
+/// What workers watch while they wait for their tickets, on a line of its own.
+struct alignas(line_bytes) Progress {
+  std::uint64_t taken;     ///< first ticket + number of configs taken
+  std::uint64_t finished;  ///< first ticket + number of configs run to their end
+  Granule feed;            ///< `Feed` as the service block passed it on
+};
+
 /// How far the workers are with the configs of one port. It lies in their own memory (the GPU's, or
 /// the host's for CPU threads) and outlives a launch, so that parking loses nothing.
 struct PortState {
   alignas(line_bytes) std::uint64_t next_claim;  ///< block scope: what the next free worker claims
-  alignas(line_bytes) std::uint64_t taken;       ///< first ticket + number of configs taken
-  std::uint64_t finished;  ///< first ticket + number of configs run to their end
-  Granule feed;            ///< `Feed` as the service block passed it on
+  Progress near;
+  /// Block scope: the same for the many whose turn is far off, so that they do not delay those
+  /// whose turn is near (with 4,223 workers on one line, p99 of a round trip was 4.2 us instead
+  /// of 3.5, H200). `taken` is rounded down to a multiple of `far_step`, `finished` not kept.
+  Progress far;
+
+  static constexpr std::uint64_t far_step = 16;
 
   /// Before the first launch.
   static constexpr PortState starting_at(std::uint64_t first_ticket) {
-    return {first_ticket, first_ticket, first_ticket, {first_ticket, 1}};
+    const Progress start{first_ticket, first_ticket, {first_ticket, 1}};
+    return {first_ticket, start, start};
   }
 };
 

@@ -11,6 +11,7 @@ GpuExecutionContext<C, T>::GpuExecutionContext(
     std::vector<std::unique_ptr<Executor<C, T>>> executors, const ExecutorChoice& choice,
     const ContextOptions& options)
     : executor_(std::move(executors.front())),
+      road_(executor_.get()),
       choice_(choice),
       options_(options),
       accounting_(options.config_slots, options.telemetry_slots),
@@ -56,7 +57,7 @@ QueueStatus GpuExecutionContext<C, T>::submit(const C& config, Attempt attempt) 
   if (closed_) return QueueStatus::closed;
   const bool found_idle = a.submitted == a.completed + a.failed + a.given_up + lost_known_;
   const std::uint64_t begin = synchronous_ ? TickClock::now() : 0;
-  const QueueStatus status = executor_->try_submit(config);
+  const QueueStatus status = road_->try_submit(config);
   if (status != QueueStatus::queued) {
     if (attempt == Attempt::first) count_overflow(status);
     return status;
@@ -104,7 +105,7 @@ QueueResult GpuExecutionContext<C, T>::queue(const C& config, Deadline deadline)
 
 template <class C, class T>
 bool GpuExecutionContext<C, T>::collect(Done& done) {
-  if (closed_ || !executor_->try_collect(done)) return false;
+  if (closed_ || !road_->try_collect(done)) return false;
   accounting_.count(done);
   return true;
 }
@@ -156,12 +157,27 @@ auto GpuExecutionContext<C, T>::execute(const C& config) -> std::optional<Done> 
   return poll();
 }
 
+/// Beside the rings, if the executor has such a way.
+template <class C, class T>
+bool GpuExecutionContext<C, T>::run_batch_aside(std::span<const C> configs,
+                                                std::vector<Done>& results) {
+  if (configs.empty() || in_flight() > 0) return false;
+  if (!executor_->try_batch(next_ticket_, configs, results)) return false;
+  road_ = executor_.get();
+  next_ticket_ += configs.size();
+  accounting_.submitted += configs.size();
+  ++accounting_.found_idle;
+  for (const Done& done : results) accounting_.count(done);
+  return true;
+}
+
 template <class C, class T>
 auto GpuExecutionContext<C, T>::execute_batch(std::span<const C> configs) -> std::vector<Done> {
   if (closed_) {
     throw UseError("execute_batch on a context that has been shut down: make a new context");
   }
   std::vector<Done> results(configs.size());
+  if (run_batch_aside(configs, results)) return results;
   const std::uint64_t first = next_ticket_;
   for (std::size_t i = 0; i < results.size(); ++i) {
     results[i].ticket = first + i;
@@ -204,6 +220,7 @@ bool GpuExecutionContext<C, T>::flush(Deadline deadline) {
 
 template <class C, class T>
 void GpuExecutionContext<C, T>::sample_rings() {
+  if (Executor<C, T>* settled = executor_->settled()) road_ = settled;
   const RingCounters now = executor_->ring_counters(false);
   accounting_.config_ring.sample(now.config_occupied);
   accounting_.telemetry_ring.sample(now.telemetry_unread);

@@ -9,8 +9,12 @@ namespace aatgs::coloring {
 
 /// Adds without a lock. Whole numbers, so the result does not depend on who came first.
 AATGS_HOST_DEVICE inline void atomic_add(std::int32_t& cell, std::int32_t amount) {
+#if defined(__CUDA_ARCH__)
+  atomicAdd(&cell, amount);  // the compiler sees whether the cell lies in shared memory
+#else
   cuda::atomic_ref<std::int32_t, cuda::thread_scope_device>(cell).fetch_add(
       amount, cuda::memory_order_relaxed);
+#endif
 }
 
 /// A whole-numbered quantity of the vertices as Haar means over a matching hierarchy: a pair (a, b)
@@ -32,7 +36,7 @@ struct HaarField {
     for (std::uint32_t node = vertex;; node = parent[node]) {
       atomic_add(mean[node], change);
       if (parent[node] == node) break;
-      change /= 1 + paired[node];
+      change >>= paired[node];  // exact, so it halves negative numbers too
     }
   }
 

@@ -65,7 +65,7 @@ class WhcrSolver {
 
   /// Repairs `initial`, which the first search starts from; the others start from random colorings.
   /// `report` is called about ten times a second. Throws `UseError` if `initial` has the wrong size
-  /// or a color not below k.
+  /// or a color not below k, `TimeoutError` if no slice ends within a minute.
   WhcrResult run(std::span<const Color> initial, const WhcrLimits& limits,
                  const std::function<void(const WhcrProgress&)>& report = {});
 

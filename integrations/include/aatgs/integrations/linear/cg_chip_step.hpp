@@ -2,6 +2,7 @@
 #pragma once
 
 #include <aatgs/integrations/linear/cg_protocol.hpp>
+#include <aatgs/integrations/linear/cg_sums.hpp>
 #include <aatgs/integrations/linear/sliced_rows.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -23,7 +24,8 @@ struct ChipPart {
   /// Scratch bytes that the part fills.
   [[nodiscard]] constexpr std::size_t bytes() const {
     const std::size_t entries = std::size_t{groups} * slice_entries;
-    return 8 * (2 * std::size_t{ghosts} + 5 * std::size_t{rows} + entries) +
+    return CgSumRoom::local_sums * sizeof(CgSums) +
+           8 * (2 * std::size_t{ghosts} + 5 * std::size_t{rows} + entries) +
            4 * (std::size_t{slices} + 1 + ghosts) + 2 * entries;
   }
 };
@@ -32,7 +34,7 @@ struct ChipPart {
 struct CgChip {
   const ChipPart* parts;  ///< one for each block of the group
   std::uint32_t part_count;
-  std::uint32_t lanes;
+  std::uint32_t lane_shift;
   std::uint64_t scratch_bytes;  ///< most of any part
   const double* values;
   const std::uint16_t* columns;  ///< own row of the part, or `rows` + index of a ghost
@@ -43,7 +45,8 @@ struct CgChip {
   double* r;  ///< this and p, s: only while the step is not resident
   double* p;
   double* s;
-  double* w;  ///< [2][n]
+  double* w;       ///< [2][n]
+  CgSums* shares;  ///< [2][part_count]
   std::uint64_t n;
   CgScalars* scalars;
 };
@@ -52,7 +55,7 @@ struct CgChip {
 /// as long as the kernel is resident. One grid barrier an iteration.
 ///
 /// The recurrence is Chronopoulos & Gear's (J. Comput. Appl. Math. 25, 1989): with w = A r and the
-/// two sums (r, r) and (r, w) of one reduction,
+/// two sums gamma = (r, r) and delta = (r, w) of one reduction,
 ///     beta = gamma' / gamma,  alpha = gamma' / (delta - beta gamma' / alpha)
 ///     p = r + beta p,  s = w + beta s (= A p),  x += alpha p,  r -= alpha s.
 /// In exact arithmetic its iterates are those of Hestenes & Stiefel. As w is computed from r anew
@@ -79,23 +82,26 @@ struct CgChipStep {
     }
     const Block block(chip, group);
     CgScalars now;
+    double ghost_w = 0;  // of this thread's first ghost
     if (slice.start != 0) {
-      begin(group, block, now);
+      begin(group, block, now, ghost_w);
     } else {
       now = *chip.scalars;
+      ghost_w = first_ghost(group, block, now.iterations);
     }
     const double limit = now.limit(slice.tolerance);
     std::uint32_t done = 0;
     for (; done < slice.iterations && !now.over(limit); ++done) {
-      update(group, block, now);
+      update(group, block, now, ghost_w);
       group.sync_block();
       ++now.iterations;
-      const CgSums sums = multiply(group, block, now.iterations);
-      now.beta = sums.gamma / now.gamma;
-      now.gamma = sums.gamma;
-      const double divisor = sums.delta - now.beta * sums.gamma / now.alpha;
+      const auto [gamma, delta] = multiply(group, block, now.iterations, ghost_w);
+      // Two divisions one after the other, not three: they are what all threads wait for here.
+      const double divisor = delta - gamma * (gamma / (now.gamma * now.alpha));
+      now.beta = gamma / now.gamma;
+      now.gamma = gamma;
       now.check(divisor);
-      now.alpha = sums.gamma / divisor;
+      now.alpha = gamma / divisor;
     }
     if (done > 0 || slice.start != 0) {
       each(group, block.part.rows, [&](std::uint32_t i) { chip.x[block.row(i)] = block.x[i]; });
@@ -149,6 +155,7 @@ struct CgChipStep {
   /// A part's place in the scratch of its block. Own rows first, then ghosts.
   struct Block {
     ChipPart part;
+    CgSums* sums;       // [CgSumRoom::local_sums]
     double *r, *s;      // [rows + ghosts]
     double *w, *p, *x;  // [rows]
     double* values;
@@ -161,7 +168,8 @@ struct CgChipStep {
         : part(chip.parts[group.block_index()]) {
       const std::uint32_t all = part.rows + part.ghosts;
       const std::size_t entries = std::size_t{part.groups} * slice_entries;
-      r = group.template scratch<double>();
+      sums = group.template scratch<CgSums>();
+      r = reinterpret_cast<double*>(sums + CgSumRoom::local_sums);
       s = r + all;
       w = s + all;
       p = w + part.rows;
@@ -184,25 +192,35 @@ struct CgChipStep {
   }
 
   template <class Group>
-  AATGS_HOST_DEVICE void begin(Group& group, const Block& block, CgScalars& now) const {
+  AATGS_HOST_DEVICE void begin(Group& group, const Block& block, CgScalars& now,
+                               double& ghost_w) const {
     each(group, block.part.rows + block.part.ghosts, [&](std::uint32_t i) {
       block.r[i] = chip.b[block.row(i)];
       block.s[i] = 0;
     });
     each(group, block.part.rows, [&](std::uint32_t i) { block.p[i] = block.x[i] = 0; });
     group.sync_block();
-    const CgSums sums = multiply(group, block, 0);
-    now.gamma = now.gamma_of_b = sums.gamma;
-    now.check(sums.delta);
-    now.alpha = sums.gamma / sums.delta;
+    const auto [gamma, delta] = multiply(group, block, 0, ghost_w);
+    now.gamma = now.gamma_of_b = gamma;
+    now.check(delta);
+    now.alpha = gamma / delta;
+  }
+
+  /// w of the first ghost of a thread: most threads have no more.
+  template <class Group>
+  AATGS_HOST_DEVICE double first_ghost(const Group& group, const Block& block,
+                                       std::uint64_t iteration) const {
+    const std::uint32_t g = group.block_rank();
+    return g < block.part.ghosts ? chip.w[(iteration & 1) * chip.n + block.ghosts[g]] : 0;
   }
 
   template <class Group>
-  AATGS_HOST_DEVICE void update(Group& group, const Block& block, const CgScalars& now) const {
+  AATGS_HOST_DEVICE void update(Group& group, const Block& block, const CgScalars& now,
+                                double ghost_w) const {
     const double* w = chip.w + (now.iterations & 1) * chip.n;
     each(group, block.part.ghosts, [&](std::uint32_t g) {
       const std::uint32_t i = block.part.rows + g;
-      follow(now, w[block.ghosts[g]], block.s[i], block.r[i]);
+      follow(now, g == group.block_rank() ? ghost_w : w[block.ghosts[g]], block.s[i], block.r[i]);
     });
     each(group, block.part.rows, [&](std::uint32_t i) {
       const double p = block.r[i] + now.beta * block.p[i];
@@ -221,22 +239,25 @@ struct CgChipStep {
   /// w = A r, handed to the other blocks in turn through two vectors: one that is a lap behind may
   /// still read the other.
   template <class Group>
-  AATGS_HOST_DEVICE CgSums multiply(Group& group, const Block& block,
-                                    std::uint64_t iteration) const {
+  AATGS_HOST_DEVICE CgSums multiply(Group& group, const Block& block, std::uint64_t iteration,
+                                    double& ghost_w) const {
     double* shared_w = chip.w + (iteration & 1) * chip.n + block.part.first_row;
-    const SlicedRows<std::uint16_t> matrix{block.values, block.columns, block.offsets, chip.lanes};
-    CgSums sums{};
-    multiply_rows<false>(
+    const SlicedRows<std::uint16_t> matrix{block.values, block.columns, block.offsets,
+                                           chip.lane_shift};
+    CgSums sums{};  // (r, r), (r, w)
+    multiply_rows(
         group, matrix, 0, block.part.slices, block.part.rows,
-        [&](std::uint32_t, std::uint32_t column) { return block.r[column]; },
+        [&](std::uint32_t column) { return block.r[column]; },
         [&](std::uint32_t i, double w) {
           const double r = block.r[i];
           block.w[i] = w;
           shared_w[i] = w;
-          sums.gamma += r * r;
-          sums.delta += r * w;
+          sums.first += r * r;
+          sums.second += r * w;
         });
-    return group.reduce(sums, AddCgSums{});
+    const CgSumRoom room{chip.shares + (iteration & 1) * chip.part_count, block.sums};
+    return sum_over_group(group, room, sums,
+                          [&] { ghost_w = first_ghost(group, block, iteration); });
   }
 };
 

@@ -27,14 +27,14 @@ struct CgProgress {
 /// Codes of `group.fail`.
 enum class CgFailure : std::uint32_t { wrong_block_count = 1 };
 
-/// Two sums in one reduction: (r, r) and (r, A r).
-struct CgSums {
-  double gamma;
-  double delta;
+/// Two sums in one reduction.
+struct alignas(16) CgSums {
+  double first;
+  double second;
 };
 struct AddCgSums {
   AATGS_HOST_DEVICE CgSums operator()(const CgSums& a, const CgSums& b) const {
-    return {a.gamma + b.gamma, a.delta + b.delta};
+    return {a.first + b.first, a.second + b.second};
   }
 };
 

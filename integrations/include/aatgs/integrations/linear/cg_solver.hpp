@@ -16,7 +16,7 @@ namespace aatgs::linear {
 enum class CgPlace {
   automatic,  ///< on the chip if it fits
   chip,       ///< in the blocks' shared memory, with all vectors; one grid barrier an iteration
-  memory,     ///< in GPU memory, read in every iteration; three grid barriers
+  memory,     ///< in GPU memory, read in every iteration; two grid barriers
 };
 
 struct CgOptions {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The simplest iterative solver on a GpuExecutionContext: Jacobi sweeps for -(u_xx + u_yy) = f on
 // the unit square with u = 0 on its edge. One config is a slice of sweeps, its telemetry the
-// largest change of the last one, and the host stops when that is small enough.
+// largest change of the last one, and the host stops when that is small enough. The program `jacobi`
+// does it fast.
 //
-//   jacobi [N [EXECUTOR]]      N inner points a side (default 128); automatic, resident, cpu, ...
+//   jacobi_simple [N [EXECUTOR]]   N inner points a side (default 128); automatic, resident, ...
 #include <aatgs/host/make_context.cuh>
 #include <charconv>
 #include <cmath>
@@ -102,9 +103,9 @@ int main(int argc, char** argv) try {
   }
   return solve(n, argc > 2 ? aatgs::parse_executor(argv[2]) : aatgs::ExecutorKind::automatic);
 } catch (const aatgs::OptionError& e) {
-  std::cerr << "jacobi: " << e.what() << "\n";
+  std::cerr << "jacobi_simple: " << e.what() << "\n";
   return 2;
 } catch (const std::exception& e) {
-  std::cerr << "jacobi: " << e.what() << "\n";
+  std::cerr << "jacobi_simple: " << e.what() << "\n";
   return 1;
 }

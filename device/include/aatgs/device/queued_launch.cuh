@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <aatgs/device/resident_args.cuh>
+#include <aatgs/runtime/step.hpp>
+#include <cstdint>
+
+namespace aatgs::device {
+
+/// What the kernels get that run one config, which comes by value, and publish its completion in a
+/// telemetry ring.
+struct QueuedArgs {
+  TelemetryRing telemetry;
+  ControlBlock* control;  ///< mapped
+  ResidentState* orders;  ///< mapped; only `order` is used: the host sets it beside running kernels
+  ResidentState* state;   ///< device memory; grid scope: the barrier
+  GridCell* cells;        ///< grid scope: [2][gridDim.x]
+  std::uint64_t step_deadline_ns;
+};
+
+static_assert(std::is_trivially_copyable_v<QueuedArgs>);
+
+/// Which config it is.
+struct QueuedTicket {
+  std::uint64_t ticket;
+  std::uint32_t worker;  ///< of the ring's counters: kernels that may overlap have different ones
+};
+
+/// Makes ready what a block shares. One thread.
+template <class Record>
+__device__ void begin_queued(BlockShared& shared, Record& record, const QueuedTicket& of) {
+  shared.ticket = of.ticket;
+  shared.failed = 0;
+  record = Record{};
+  record.taken_ns = timer_ns();
+}
+
+/// One block runs one config.
+template <class Step, class Config, class Telemetry>
+__global__ void __launch_bounds__(step_block_threads<Step>())
+    queued_block_kernel(const __grid_constant__ QueuedArgs args, const __grid_constant__ Step step,
+                        const __grid_constant__ Config config,
+                        const __grid_constant__ QueuedTicket of) {
+  using Record = CompletionRecord<Telemetry>;
+  __shared__ BlockShared shared;
+  __shared__ MessageBuffer<Record> record;
+  BlockGroup<step_block_threads<Step>()> group(shared, *args.orders);
+  if (threadIdx.x == 0) begin_queued(shared, record.value(), of);
+  __syncthreads();
+  if constexpr (requires { step.enter(group); }) step.enter(group);
+  if (threadIdx.x == 0) record.value().started_ns = timer_ns();
+  step(group, config, record.value().telemetry);
+  __syncthreads();
+  if (threadIdx.x < 32) {
+    if (threadIdx.x == 0) {
+      record.value().finished_ns = timer_ns();
+      if (shared.failed != 0) {
+        record.value().status = CompletionStatus::failed;
+        record.value().code = shared.code;
+      }
+    }
+    device_fence();  // what this step wrote is visible before its telemetry is
+    __syncwarp();
+    publish_completion(WarpLanes{}, args.telemetry, of.worker, of.ticket, record.words);
+  }
+  if constexpr (requires { step.leave(group); }) step.leave(group);
+}
+
+/// The whole grid, launched cooperatively, runs one config. Kernels of one stream share `state`,
+/// which each leaves as it found it.
+template <class Step, class Config, class Telemetry>
+__global__ void __launch_bounds__(step_block_threads<Step>())
+    queued_grid_kernel(const __grid_constant__ QueuedArgs args, const __grid_constant__ Step step,
+                       const __grid_constant__ Config config,
+                       const __grid_constant__ QueuedTicket of) {
+  using Record = CompletionRecord<Telemetry>;
+  __shared__ BlockShared shared;
+  __shared__ MessageBuffer<Record> record;
+  ResidentState& state = *args.state;
+  GridBarrier barrier(state, *args.control, gridDim.x, args.step_deadline_ns);
+  GridGroup<step_block_threads<Step>()> group(shared, *args.orders, barrier, args.cells, gridDim.x);
+  if (threadIdx.x == 0) begin_queued(shared, record.value(), of);
+  __syncthreads();
+  if constexpr (requires { step.enter(group); }) step.enter(group);
+  if (threadIdx.x == 0) record.value().started_ns = timer_ns();
+  step(group, config, record.value().telemetry);
+  __syncthreads();
+  if (threadIdx.x < 32) {
+    if (threadIdx.x == 0) {
+      const bool failed = shared.failed != 0;
+      if (failed) atomicExch(&state.fail_code[0], shared.code);
+      const auto flag = failed ? ArrivalFlag::failed : ArrivalFlag::none;
+      const ArrivalFlags flags = barrier.arrive_and_wait(flag, of.ticket);
+      if (blockIdx.x == 0) {
+        record.value().finished_ns = timer_ns();
+        if (flags.failures() != 0) {
+          record.value().status = CompletionStatus::failed;
+          record.value().code = atomicExch(&state.fail_code[0], 0U);
+          barrier.clear_failures(flags.failures());  // `leave` may use the barrier
+        }
+      }
+    }
+    __syncwarp();
+    if (blockIdx.x == 0) {
+      publish_completion(WarpLanes{}, args.telemetry, of.worker, of.ticket, record.words);
+    }
+  }
+  if constexpr (requires { step.leave(group); }) step.leave(group);
+  __syncthreads();
+  if (threadIdx.x != 0) return;
+  __threadfence();
+  if (atomicAdd(&state.exited, 1U) + 1 != gridDim.x) return;
+  state.exited = 0;
+  state.barrier[0][0] = state.barrier[1][0] = 0;
+}
+
+}  // namespace aatgs::device
