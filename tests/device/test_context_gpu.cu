@@ -219,6 +219,70 @@ TEST_CASE("automatic: on a GPU it never settles, or loses configs at a change") 
   });
 }
 
+/// A step without a barrier, so that in grid scope, too, there is a batch road.
+struct LooseStep {
+  static constexpr unsigned block_threads = 64;
+  static constexpr bool grid_sync = false;
+
+  std::uint32_t* sums;  ///< [0]: how often all threads have run
+
+  template <class Group>
+  AATGS_HOST_DEVICE void operator()(Group& group, const Order& order, Report& out) const {
+    if (group.rank() == group.size() - 1 && order.op == Op::fail) group.fail(order.number);
+    if (group.block_rank() == 0) TestStep::Atomic(sums[0]).fetch_add(1);
+    if (group.rank() != 0) return;
+    out.hash = part_of_hash(order, 0, 1);
+    out.ticket = group.ticket();
+    for (std::uint32_t i = 0; i < 7; ++i) out.pattern[i] = HashStep::word(out.hash, i);
+  }
+};
+
+TEST_CASE("automatic: a batch road on a GPU loses, doubles or tears configs") {
+  for_each_variant([](ContextOptions options) {
+    if (options.executor != ExecutorKind::automatic) return;
+    for (const std::uint32_t count : {9U, 100U, 1000U, 3000U}) {
+      CAPTURE(count);
+      Buffer<std::uint32_t> sums(MemoryKind::device, 1);
+      auto ctx = Backend::make<Order, Report>(LooseStep{sums.data()}, options);
+      std::vector<Order> orders;
+      for (std::uint32_t i = 0; i < count; ++i) {
+        orders.push_back(i % 10 == 3 ? make_order(Op::fail, 100 + i) : hash_order(i));
+      }
+      std::uint64_t ticket = 0;
+      std::uint64_t wrong = 0;
+      const auto run = [&] {
+        const auto results = ctx.execute_batch(orders);
+        for (std::uint32_t i = 0; i < count; ++i, ++ticket) {
+          const bool fails = i % 10 == 3;
+          const auto& done = results[i];
+          const bool right = is_report_of(orders[i], done.telemetry) && done.ticket == ticket &&
+                             done.telemetry.ticket == ticket && done.ok() != fails &&
+                             done.code == (fails ? 100 + i : 0) && done.taken_ns != 0 &&
+                             done.taken_ns <= done.started_ns &&
+                             done.started_ns <= done.finished_ns;
+          if (!right) ++wrong;
+        }
+        wrong += adds_up(ctx.stats()) ? 0U : 1U;
+      };
+      for (int round = 0; round < 2000 && !ctx.is_settled(); ++round) run();
+      CHECK(ctx.is_settled());
+      MESSAGE(ctx.reason());
+      CHECK(ctx.reason().find("; batches of ") != std::string::npos);
+      for (int round = 0; round < 5; ++round) run();
+      CHECK(wrong == 0);
+      CHECK(ctx.stats().completed + ctx.stats().failed == ticket);
+      for (int i = 0; i < 100; ++i, ++ticket) {  // and back again
+        REQUIRE(ctx.queue(hash_order(ticket)));
+        const auto done = ctx.wait(10s);
+        REQUIRE(done);
+        CHECK(done->ticket == ticket);
+        CHECK(is_report_of(hash_order(ticket), done->telemetry));
+      }
+      CHECK(adds_up(ctx.stats()));
+    }
+  });
+}
+
 TEST_CASE("options: more blocks than can be resident at once are taken") {
   for_each_variant([](ContextOptions options) {
     if (options.executor != ExecutorKind::resident && options.scope == Scope::block) return;

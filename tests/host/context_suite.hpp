@@ -109,6 +109,40 @@ TEST_CASE("context: a config or its telemetry is lost, doubled or torn") {
   });
 }
 
+TEST_CASE("context: of configs queued many at once some are lost, doubled or counted wrongly") {
+  for_each_variant([](const ContextOptions& options) {
+    StepMemory memory(options);
+    TestContext ctx = make_test_context(memory, with_rings(options, 16, 32));
+    std::vector<Order> orders;
+    for (std::uint64_t i = 0; i < 1000; ++i) orders.push_back(hash_order(i));
+    std::vector<Completion<Report>> done(40);
+    std::vector<int> seen(orders.size());
+    std::size_t queued = 0;
+    std::size_t collected = 0;
+    for (Patience patience; collected < orders.size() && patience.lasts();) {
+      const std::size_t wish = std::min<std::size_t>(orders.size() - queued, 1 + queued % 23);
+      const auto result = ctx.try_queue_many(std::span<const Order>(orders).subspan(queued, wish));
+      CHECK(result.ticket == queued);
+      CHECK((result.count == wish) == (result.status == QueueStatus::queued));
+      queued += result.count;
+      const std::size_t found = ctx.poll_many(std::span(done).first(1 + collected % 40));
+      for (std::size_t i = 0; i < found; ++i) {
+        REQUIRE(done[i].ticket < queued);
+        ++seen[done[i].ticket];
+        CHECK(is_report_of(orders[done[i].ticket], done[i].telemetry));
+      }
+      if (found != 0) patience.progress();
+      collected += found;
+      CHECK(adds_up(ctx.stats()));
+    }
+    CHECK(std::count(seen.begin(), seen.end(), 1) == 1000);
+    CHECK(ctx.stats().completed == 1000);
+    CHECK(ctx.shutdown(StopMode::drain, 10s));
+    CHECK(ctx.try_queue_many(orders).status == QueueStatus::closed);
+    CHECK(ctx.poll_many(done) == 0);
+  });
+}
+
 TEST_CASE("context: rings of 1, 2 and 4 slots mix up laps") {
   for_each_variant([](const ContextOptions& options) {
     const std::pair<std::uint32_t, std::uint32_t> sizes[] = {

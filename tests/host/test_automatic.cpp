@@ -27,9 +27,9 @@ struct World {
   std::uint64_t slots = 1000;  ///< for telemetry
   std::uint64_t batch_ns = 0;  ///< of a config in a batch; 0: there is no batch road
   bool batch_obstructed = false;
-  std::uint64_t change_ns = 0;     ///< to make an executor
-  std::uint64_t batched = 0;       ///< configs that the batch road has run
-  int batches_beside_others = 0;   ///< run while an executor was there
+  std::uint64_t change_ns = 0;    ///< to make an executor
+  std::uint64_t batched = 0;      ///< configs that the batch road has run
+  int batches_beside_others = 0;  ///< run while an executor was there
 };
 
 constexpr std::size_t index_of(ExecutorKind kind) {
@@ -180,12 +180,12 @@ TEST_CASE("automatic: it stays with the slower executor") {
     std::uint64_t resident_ns, queue_ns;
     ExecutorKind winner;
   };
-  for (const Case& c : {Case{2600, 6400, ExecutorKind::resident},
-                        Case{6400, 2600, ExecutorKind::launch_queue},
-                        Case{1000, 990, ExecutorKind::resident},  // 1 %: the preferred one
-                        Case{1000, 970, ExecutorKind::launch_queue},
-                        Case{10'000'000, 10'100'000, ExecutorKind::resident},
-                        Case{10'000'000, 9'000'000, ExecutorKind::launch_queue}}) {
+  for (const Case& c :
+       {Case{2600, 6400, ExecutorKind::resident}, Case{6400, 2600, ExecutorKind::launch_queue},
+        Case{1000, 990, ExecutorKind::resident},  // 1 %: the preferred one
+        Case{1000, 970, ExecutorKind::launch_queue},
+        Case{10'000'000, 10'100'000, ExecutorKind::resident},
+        Case{10'000'000, 9'000'000, ExecutorKind::launch_queue}}) {
     for (const std::uint64_t depth : {1U, 16U, 64U}) {
       CAPTURE(c.resident_ns);
       CAPTURE(c.queue_ns);
@@ -237,6 +237,34 @@ TEST_CASE("automatic: a change of executors loses, doubles or reorders configs")
       CHECK_FALSE(ctx.poll());
     }
   }
+}
+
+TEST_CASE("automatic: a change loses configs that are queued and polled many at once") {
+  World world;
+  world.ns[0] = 5000;
+  world.patience = 1;
+  Context ctx = make(world);
+  std::uint64_t queued = 0;
+  std::uint64_t collected = 0;
+  int wrong = 0;
+  std::vector<Context::Done> done(20);
+  for (int round = 0; round < 5000; ++round) {
+    std::vector<std::uint64_t> configs(30);
+    for (std::uint64_t i = 0; i < 30; ++i) configs[i] = queued + i;
+    const auto result =
+        ctx.try_queue_many(std::span(configs).first(queued - collected < 40 ? 30 : 0));
+    if (result.ticket != queued) ++wrong;
+    queued += result.count;
+    const std::size_t count = ctx.poll_many(done);
+    for (std::size_t i = 0; i < count; ++i, ++collected) {
+      if (done[i].ticket != collected || done[i].telemetry != collected) ++wrong;
+    }
+    if (!adds_up(ctx.stats()) || ctx.stats().submitted != queued) ++wrong;
+  }
+  CHECK(ctx.is_settled());
+  CHECK(world.made.size() == 3);
+  CHECK(collected + 70 > queued);
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("automatic: tickets do not go on after a change") {
@@ -373,8 +401,9 @@ TEST_CASE("automatic: it does not say what it does, what it has come to, and why
   CHECK(ctx.reason() == "found a GPU; still measuring launch_queue");
   User user(ctx);
   REQUIRE(user.run(1000, 1));
-  CHECK(ctx.reason().starts_with("found a GPU; resident: 2.6 us per config, launch_queue: 6.4 us "
-                                 "per config, measured over the first "));
+  CHECK(
+      ctx.reason().starts_with("found a GPU; resident: 2.6 us per config, launch_queue: 6.4 us "
+                               "per config, measured over the first "));
 }
 
 TEST_CASE("automatic: an executor that cannot be had ends it") {
@@ -508,6 +537,12 @@ TEST_CASE("automatic: a config after a batch is lost, or gets a wrong ticket") {
   REQUIRE(ctx.try_queue(78));  // in flight: the batch must not leave it behind
   REQUIRE(run_batch(ctx, 100, ++ticket) == 0);
   CHECK(ctx.poll()->telemetry == 78);
+  CHECK(world.stopped_with_work == 0);
+  const std::uint64_t batched = world.batched;
+  REQUIRE(run_batch(ctx, 100, ticket) == 0);
+  CHECK(world.batched == batched + 100);
+  REQUIRE(ctx.try_queue(79));
+  CHECK(ctx.wait(10s)->ticket == ticket);
   CHECK(world.batches_beside_others == 0);
 }
 

@@ -45,7 +45,9 @@ struct Backend {
         std::move(candidates), "tested", options));
     return {std::move(executors), {ExecutorKind::automatic, {}}, options};
   }
-  static std::uint32_t half_of_the_workers(const ContextOptions&) { return 0; }
+  static std::uint32_t half_of_the_workers(const ContextOptions&) {
+    return 0;
+  }
 };
 
 }  // namespace aatgs::test

@@ -134,7 +134,8 @@ inline std::vector<Check> all_checks() {
        }},
       {"roundtrip_grid", ratio(grid, "floor/ping_pong")},
       {"grid_step", ratio("fed16/spin/grid/0us/resident", "floor/grid_barrier_64")},
-      {"configs_per_s_1", median("tune_rate/default", 1e6)},
+      {"configs_per_s_1", median("many_rate/16", 1e6)},
+      {"configs_per_s_1_singly", median("tune_rate/default", 1e6)},
       {"configs_per_s_4", median("threads_rate/4", 1e6)},
       {"bytes_4k",
        [](const Report& r) {

@@ -30,8 +30,11 @@ Entry<Step> context_entry(const char* road, const char* what, ContextOptions opt
                           ExecutorKind executor, Scope scope) {
   options.executor = executor;
   options.scope = scope;
+  const bool sized = executor == ExecutorKind::resident || executor == ExecutorKind::automatic;
   return {road, what, [=](const Setup<Step>& setup) {
-            return std::make_unique<ContextRoad<Step>>(setup.step, options);
+            ContextOptions wide = options;
+            if (sized) wide.workers = setup.workers;
+            return std::make_unique<ContextRoad<Step>>(setup.step, wide);
           }};
 }
 
@@ -89,17 +92,17 @@ inline constexpr GraphKind all_graph_kinds[] = {
 /// One config at a time.
 template <class Step>
 std::vector<Entry<Step>> closed_roads(Scope scope, const ContextOptions& ours) {
-  return {context_entry<Step>("sync", "copy, launch, copy, synchronise (executor launch)", ours,
-                              ExecutorKind::launch, scope),
-          context_entry<Step>("graph_sync", "the same as a graph (executor graph)", ours,
-                              ExecutorKind::graph, scope),
-          value_entry<Step>(4, false),
-          value_entry<Step>(4, true),
-          graph_entry<Step>("graph", 1, 4, {false, false}),
-          streams_entry<Step>(3),
-          context_entry<Step>("resident", "the resident executor", ours, ExecutorKind::resident,
-                              scope),
-          automatic_entry<Step>(ours, scope)};
+  return {
+      context_entry<Step>("sync", "copy, launch, copy, synchronise (executor launch)", ours,
+                          ExecutorKind::launch, scope),
+      context_entry<Step>("graph_sync", "the same as a graph (executor graph)", ours,
+                          ExecutorKind::graph, scope),
+      value_entry<Step>(4, false),
+      value_entry<Step>(4, true),
+      graph_entry<Step>("graph", 1, 4, {false, false}),
+      streams_entry<Step>(3),
+      context_entry<Step>("resident", "the resident executor", ours, ExecutorKind::resident, scope),
+      automatic_entry<Step>(ours, scope)};
 }
 
 /// Steps of grid scope in a row, each beginning when the one before has ended.

@@ -42,6 +42,26 @@ class alignas(line_bytes) PortFeeder {
 
   [[nodiscard]] std::uint64_t in_flight() const { return queued_ - collected_; }
 
+  /// As `run`, but queues and collects up to 16 at once.
+  void run_many(std::uint64_t count, std::uint64_t depth) {
+    constexpr std::size_t most = 16;
+    std::vector<Config> configs(most, config_);
+    std::vector<typename Context::Done> done(most);
+    const std::uint64_t end = queued_ + count;
+    Patience patience;
+    while (collected_ < end) {
+      const std::size_t wish = std::min<std::uint64_t>({most, end - queued_, depth - in_flight()});
+      for (std::size_t i = 0; i < wish; ++i) label(configs[i], queued_ + i);
+      const std::size_t queued =
+          port_.try_queue_many(std::span<const Config>(configs).first(wish)).count;
+      queued_ += queued;
+      const std::size_t found = port_.poll_many(done);
+      for (std::size_t i = 0; i < found; ++i) require_answer(done[i].ticket, done[i].telemetry);
+      collected_ += found;
+      if (found == 0 && queued == 0) patience.breathe(collected_);
+    }
+  }
+
   /// Runs `count` more configs, at most `depth` in flight, and collects all.
   void run(std::uint64_t count, std::uint64_t depth) {
     const std::uint64_t end = queued_ + count;
@@ -87,7 +107,14 @@ class ContextFeeder {
     return us;
   }
 
-  /// The same from one thread for each port, `per_thread` configs each to a sample.
+  /// The same, queued and collected up to 16 at once.
+  std::vector<double> rates_of_many(std::uint64_t per_sample, double seconds) {
+    auto us = sample_batches(per_sample, seconds, [&] { first().run_many(per_sample, depth_); });
+    for (double& sample : us) sample = 1 / sample;
+    return us;
+  }
+
+  /// One by one again, from one thread for each port, `per_thread` configs each to a sample.
   std::vector<double> rates_of_all(std::uint64_t per_thread, double seconds) {
     std::vector<double> rates;
     run_all(per_thread);

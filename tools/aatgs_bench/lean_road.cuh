@@ -2,10 +2,9 @@
 // What the other roads share: a shape, a way to launch, and answers that the host polls.
 #pragma once
 
-#include <type_traits>
-
 #include <aatgs/host/memory.hpp>
 #include <aatgs/runtime/host_message.hpp>
+#include <type_traits>
 
 #include "cuda_handles.cuh"
 #include "driver.cuh"
@@ -13,14 +12,15 @@
 
 namespace aatgs::bench {
 
-/// A step, and how wide the lean kernels run it.
+/// A step, and how wide it is run.
 template <class Step>
 struct Setup {
   Step step;
   Scope scope;
-  unsigned blocks;  ///< of one config
+  unsigned blocks;  ///< of one config, in the lean kernels
   unsigned threads;
   int device;
+  std::uint32_t workers = 0;  ///< of the resident road; 0: as many as it takes by itself
 };
 
 template <class... Parameters, class... Arguments>

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "roads.hpp"
-
+#include <algorithm>
 #include <iterator>
+#include <limits>
 #include <optional>
 #include <utility>
 
 #include "classes.cuh"
+#include "roads.hpp"
 #include "sweeps.cuh"
 
 namespace aatgs::bench {
@@ -53,6 +54,29 @@ Setup<Step> fastest_setup(const Step& step, Scope scope, int device) {
   return best;
 }
 
+/// How many workers the resident road is fastest with: one block on each SM, or two where they fit.
+template <class Step>
+std::uint32_t fastest_workers(const Setup<Step>& setup, ContextOptions options) {
+  if (setup.scope == Scope::block || options.workers != 0) return options.workers;
+  options.executor = ExecutorKind::resident;
+  options.scope = setup.scope;
+  std::uint32_t best = 0;
+  double best_us = std::numeric_limits<double>::infinity();
+  for (const std::uint32_t workers : {0U, 2 * count_sms(setup.device) - 1}) {
+    options.workers = workers;
+    try {
+      ContextRoad<Step> road(setup.step, options);
+      Driver driver(road);
+      driver.set_work(Step::work(Step::tuned_at_us, setup.scope));
+      const double us = figure({}, "us", "", driver.fed(8, 0.01)).p50;
+      if (us < best_us) best = workers;
+      best_us = std::min(best_us, us);
+    } catch (const OptionError&) {  // two do not fit
+    }
+  }
+  return best;
+}
+
 /// One step in one scope: what to measure, and where the figures go.
 template <class Step>
 class Scene {
@@ -70,7 +94,10 @@ class Scene {
 
   /// Made when first asked for: a run of a few figures skips it.
   const Setup<Step>& setup() {
-    if (!setup_) setup_ = fastest_setup(make_step_(), scope_, plan_.context.device);
+    if (!setup_) {
+      setup_ = fastest_setup(make_step_(), scope_, plan_.context.device);
+      setup_->workers = fastest_workers(*setup_, plan_.context);
+    }
     return *setup_;
   }
 
@@ -153,6 +180,7 @@ void measure_known_ours(Scene<Step>& scene, const char* name, ExecutorKind execu
   options.executor = executor;
   options.scope = scene.scope();
   for (const double us : scene.wanted("known", name, lengths)) {
+    options.workers = scene.setup().workers;
     ContextRoad<Step> road(scene.setup().step, options);
     BenchConfig config{};
     config.work = Step::work(us, scene.scope());

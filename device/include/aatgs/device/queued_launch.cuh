@@ -22,7 +22,8 @@ static_assert(std::is_trivially_copyable_v<QueuedArgs>);
 
 /// Which config it is.
 struct QueuedTicket {
-  std::uint64_t ticket;
+  std::uint64_t ticket;  ///< as the user sees it
+  std::uint64_t place;   ///< the ticket in the ring
   std::uint32_t worker;  ///< of the ring's counters: kernels that may overlap have different ones
 };
 
@@ -35,15 +36,11 @@ __device__ void begin_queued(BlockShared& shared, Record& record, const QueuedTi
   record.taken_ns = timer_ns();
 }
 
-/// One block runs one config.
-template <class Step, class Config, class Telemetry>
-__global__ void __launch_bounds__(step_block_threads<Step>())
-    queued_block_kernel(const __grid_constant__ QueuedArgs args, const __grid_constant__ Step step,
-                        const __grid_constant__ Config config,
-                        const __grid_constant__ QueuedTicket of) {
-  using Record = CompletionRecord<Telemetry>;
-  __shared__ BlockShared shared;
-  __shared__ MessageBuffer<Record> record;
+/// One block runs one config. All its threads.
+template <class Step, class Config, class Record>
+__device__ void run_queued_block(const QueuedArgs& args, const Step& step, const Config& config,
+                                 const QueuedTicket& of, BlockShared& shared,
+                                 MessageBuffer<Record>& record) {
   BlockGroup<step_block_threads<Step>()> group(shared, *args.orders);
   if (threadIdx.x == 0) begin_queued(shared, record.value(), of);
   __syncthreads();
@@ -61,9 +58,46 @@ __global__ void __launch_bounds__(step_block_threads<Step>())
     }
     device_fence();  // what this step wrote is visible before its telemetry is
     __syncwarp();
-    publish_completion(WarpLanes{}, args.telemetry, of.worker, of.ticket, record.words);
+    publish_completion(WarpLanes{}, args.telemetry, of.worker, of.place, record.words);
   }
   if constexpr (requires { step.leave(group); }) step.leave(group);
+}
+
+/// A launch of one block for one config.
+template <class Step, class Config, class Telemetry>
+__global__ void __launch_bounds__(step_block_threads<Step>())
+    queued_block_kernel(const __grid_constant__ QueuedArgs args, const __grid_constant__ Step step,
+                        const __grid_constant__ Config config,
+                        const __grid_constant__ QueuedTicket of) {
+  __shared__ BlockShared shared;
+  __shared__ MessageBuffer<CompletionRecord<Telemetry>> record;
+  run_queued_block(args, step, config, of, shared, record);
+}
+
+/// Copies a config out of memory that is slow to read. All threads of the block; they see it after
+/// the next `__syncthreads`.
+template <class Config>
+__device__ void fetch_config(MessageBuffer<Config>& to, const MessageBuffer<Config>& from) {
+  static_assert(sizeof(to) % sizeof(uint4) == 0);
+  const auto* source = reinterpret_cast<const uint4*>(&from);
+  auto* target = reinterpret_cast<uint4*>(&to);
+  for (unsigned i = threadIdx.x; i < sizeof(to) / sizeof(uint4); i += blockDim.x) {
+    target[i] = source[i];
+  }
+}
+
+/// A launch of one block for each of many configs. `first`: of block 0; the others follow.
+template <class Step, class Config, class Telemetry>
+__global__ void __launch_bounds__(step_block_threads<Step>())
+    batch_block_kernel(const __grid_constant__ QueuedArgs args, const __grid_constant__ Step step,
+                       const MessageBuffer<Config>* configs,
+                       const __grid_constant__ QueuedTicket first) {
+  __shared__ BlockShared shared;
+  __shared__ MessageBuffer<Config> config;
+  __shared__ MessageBuffer<CompletionRecord<Telemetry>> record;
+  fetch_config(config, configs[blockIdx.x]);
+  const QueuedTicket of{first.ticket + blockIdx.x, first.place + blockIdx.x, 0};
+  run_queued_block(args, step, config.value(), of, shared, record);
 }
 
 /// The whole grid, launched cooperatively, runs one config. Kernels of one stream share `state`,
@@ -102,7 +136,7 @@ __global__ void __launch_bounds__(step_block_threads<Step>())
     }
     __syncwarp();
     if (blockIdx.x == 0) {
-      publish_completion(WarpLanes{}, args.telemetry, of.worker, of.ticket, record.words);
+      publish_completion(WarpLanes{}, args.telemetry, of.worker, of.place, record.words);
     }
   }
   if constexpr (requires { step.leave(group); }) step.leave(group);

@@ -100,6 +100,29 @@ class AutomaticExecutor final : public Executor<Config, Telemetry> {
     return true;
   }
 
+  std::size_t try_submit_many(std::span<const Config> configs, QueueStatus& refused) override {
+    if (has_ended_ || stage_ == Stage::leaving || way_ == BatchWay::together || !aside_.empty()) {
+      return Road::try_submit_many(configs, refused);
+    }
+    const std::size_t count = road_->try_submit_many(configs, refused);
+    next_ticket_ += count;
+    submitted_ += count;
+    if (stage_ == Stage::measuring) trial_.submitted(in_flight());
+    return count;
+  }
+
+  std::size_t try_collect_many(std::span<Completion<Telemetry>> out) override {
+    if (!aside_.empty()) return Road::try_collect_many(out);
+    const std::size_t count = road_->try_collect_many(out);
+    collected_ += count;
+    if (count > 0 && stage_ == Stage::measuring) {
+      const std::uint64_t now = clock_();
+      for (std::size_t i = 0; i < count && !trial_.done(); ++i) trial_.collected(now);
+      if (trial_.done()) end_trial();
+    }
+    return count;
+  }
+
   [[nodiscard]] std::uint64_t lost() const override { return lost_before_ + road_->lost(); }
   [[nodiscard]] bool idle() const override { return road_->idle(); }
   [[nodiscard]] RingCounters ring_counters(bool exact) override {
@@ -160,8 +183,8 @@ class AutomaticExecutor final : public Executor<Config, Telemetry> {
     std::string obstacle;        ///< why it cannot be had
   };
 
-  static constexpr double tie = 1.02;     ///< so near to the fastest, the preferred one is taken
-  static constexpr int most_trials = 6;   ///< for a user who never feeds two alike
+  static constexpr double tie = 1.02;    ///< so near to the fastest, the preferred one is taken
+  static constexpr int most_trials = 6;  ///< for a user who never feeds two alike
   static constexpr std::uint64_t deep = 256;  ///< deeper ones need not be told apart
   static constexpr std::size_t least_batch = 8;
   static constexpr int most_returns = 3;
@@ -240,19 +263,20 @@ class AutomaticExecutor final : public Executor<Config, Telemetry> {
     return make_batch_road_ && count >= least_batch && returns_ < most_returns && !has_ended_;
   }
 
-  /// Makes room for the batch road. False: that one cannot be had.
+  /// Changes to the batch road. False: it cannot be had.
   bool leave_road() {
-    try {
+    stop_road();
+    way_ = BatchWay::together;
+    try {  // only now: loading its kernels might wait for one that stays on the GPU
       if (batch_road_ == nullptr) batch_road_ = make_batch_road_();
+      return true;
     } catch (const Error& error) {
       make_batch_road_ = nullptr;
       measures_batches_ = false;
+      come_back();
       choice_.reason += std::string("; batches one by one (") + error.what() + ")";
       return false;
     }
-    stop_road();
-    way_ = BatchWay::together;
-    return true;
   }
 
   bool come_back() {
@@ -269,8 +293,7 @@ class AutomaticExecutor final : public Executor<Config, Telemetry> {
     std::size_t queued = 0;
     for (std::size_t collected = 0; collected < configs.size();) {
       bool moved = false;
-      while (queued < configs.size() &&
-             road_->try_submit(configs[queued]) == QueueStatus::queued) {
+      while (queued < configs.size() && road_->try_submit(configs[queued]) == QueueStatus::queued) {
         ++queued;
         moved = true;
       }

@@ -37,16 +37,15 @@ class BatchRoad {
 enum class BatchWay { one_by_one, together };
 
 /// Chooses the way by what the user's first batches took, separately for each power of two of their
-/// size: some on the way that is on the GPU already, as many on the other; of each the first, which
-/// pays for the change, does not count.
+/// size: some on the way that is on the GPU already, as many on the other. Medians, so that the
+/// first of each, which pays for the change, does not matter.
 class BatchChoice {
  public:
   /// The way for a batch of so many, `now` being the present one.
   [[nodiscard]] BatchWay next(std::size_t count, BatchWay now) const {
     const auto found = sizes_.find(class_of(count));
     if (found == sizes_.end() || !found->second.is_full(now)) return now;
-    const BatchWay other =
-        now == BatchWay::together ? BatchWay::one_by_one : BatchWay::together;
+    const BatchWay other = now == BatchWay::together ? BatchWay::one_by_one : BatchWay::together;
     return found->second.is_full(other) ? found->second.winner() : other;
   }
 
@@ -56,8 +55,7 @@ class BatchChoice {
   }
 
   void record(std::size_t count, BatchWay way, std::uint64_t ns) {
-    sizes_[class_of(count)].of(way).push_back(static_cast<double>(ns) /
-                                                    static_cast<double>(count));
+    sizes_[class_of(count)].of(way).push_back(static_cast<double>(ns) / static_cast<double>(count));
   }
 
   /// "; batches of 512 to 1023: one launch 0.04 us per config, one by one 0.06 us" for each size
@@ -77,7 +75,7 @@ class BatchChoice {
   }
 
  private:
-  static constexpr std::size_t batches = 6;  ///< of each way; the first does not count
+  static constexpr std::size_t batches = 5;  ///< of each way
   static constexpr double gain = 0.98;       ///< so much less time, to be worth a change
 
   struct Size {
@@ -93,8 +91,7 @@ class BatchChoice {
       return is_full(BatchWay::one_by_one) && is_full(BatchWay::together);
     }
     [[nodiscard]] double median(BatchWay way) const {
-      const auto& all = ns[static_cast<std::size_t>(way)];
-      std::vector<double> sorted(all.begin() + 1, all.end());
+      std::vector<double> sorted = ns[static_cast<std::size_t>(way)];
       std::sort(sorted.begin(), sorted.end());
       return sorted[sorted.size() / 2];
     }

@@ -44,6 +44,22 @@ class Executor {
   /// Collects one completion, the oldest if it is there.
   virtual bool try_collect(Completion<Telemetry>& out) = 0;
 
+  /// The same for several in a row; returns how many. `refused`: why not the next one.
+  virtual std::size_t try_submit_many(std::span<const Config> configs, QueueStatus& refused) {
+    std::size_t count = 0;
+    refused = QueueStatus::queued;
+    while (count < configs.size() &&
+           (refused = try_submit(configs[count])) == QueueStatus::queued) {
+      ++count;
+    }
+    return count;
+  }
+  virtual std::size_t try_collect_many(std::span<Completion<Telemetry>> out) {
+    std::size_t count = 0;
+    while (count < out.size() && try_collect(out[count])) ++count;
+    return count;
+  }
+
   /// Telemetries lost by policy so far.
   [[nodiscard]] virtual std::uint64_t lost() const = 0;
   /// Whether every submitted config has been run to its end, collected or not.

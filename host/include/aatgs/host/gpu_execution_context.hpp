@@ -23,6 +23,13 @@ struct QueueResult {
   explicit operator bool() const { return status == QueueStatus::queued; }
 };
 
+/// What became of an attempt to queue several.
+struct QueueManyResult {
+  std::size_t count = 0;                     ///< the first so many were queued
+  std::uint64_t ticket = 0;                  ///< of the first; the others follow
+  QueueStatus status = QueueStatus::queued;  ///< of the first that was not queued, if there is one
+};
+
 /// The host's handle on an executor that runs one kind of step: queue configs, poll completions.
 /// Make one with `make_context` (in a .cu file) or `make_cpu_context`. Host code without CUDA can
 /// hold it. One thread at a time; further host threads use a `port` each. The destructor aborts
@@ -55,8 +62,13 @@ class alignas(line_bytes) GpuExecutionContext {
   [[nodiscard]] QueueResult queue(const Config& config);
   [[nodiscard]] QueueResult queue(const Config& config, Deadline deadline);
 
+  /// Queues as many of the configs as there is room for, in their order. Cheaper than one by one.
+  [[nodiscard]] QueueManyResult try_queue_many(std::span<const Config> configs);
+
   /// One completion if there is one, older ones first. Never waits.
   [[nodiscard]] std::optional<Done> poll();
+  /// As many completions as there are and `out` holds; returns how many. Cheaper than one by one.
+  [[nodiscard]] std::size_t poll_many(std::span<Done> out);
   /// The next completion, waited for; empty when nothing is in flight or the deadline has passed.
   [[nodiscard]] std::optional<Done> wait(Deadline deadline);
 
@@ -100,6 +112,7 @@ class alignas(line_bytes) GpuExecutionContext {
   }
   [[nodiscard]] std::uint64_t lost() const;
   [[nodiscard]] std::uint64_t in_flight() const;
+  [[nodiscard]] bool seems_idle() const;  // as far as is known without a look at the workers
   QueueStatus submit(const Config& config, Attempt attempt);
   bool collect(Done& done);
   bool collect_aside();

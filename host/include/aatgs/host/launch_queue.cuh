@@ -38,12 +38,12 @@ class LaunchQueue final : public Executor<Config, Telemetry> {
   using Record = CompletionRecord<Telemetry>;
   using Kernel = void (*)(device::QueuedArgs, Step, Config, device::QueuedTicket);
 
-  LaunchQueue(const Step& step, const ContextOptions& options,
-              std::shared_ptr<LaunchOrders> orders)
+  LaunchQueue(const Step& step, const ContextOptions& options, std::shared_ptr<LaunchOrders> orders)
       : step_(step),
         options_(options),
-        kernel_(options.scope == Scope::grid ? &device::queued_grid_kernel<Step, Config, Telemetry>
-                                             : &device::queued_block_kernel<Step, Config, Telemetry>),
+        kernel_(options.scope == Scope::grid
+                    ? &device::queued_grid_kernel<Step, Config, Telemetry>
+                    : &device::queued_block_kernel<Step, Config, Telemetry>),
         shape_(make_shape()),
         stream_limit_(count_streams()),
         orders_(std::move(orders)),
@@ -57,12 +57,9 @@ class LaunchQueue final : public Executor<Config, Telemetry> {
         cells_(MemoryKind::device, 2 * std::size_t{shape_.blocks}, options.device),
         most_open_(std::min(options.config_slots, most_launches)),
         next_(options.first_ticket) {
-    args_ = {ring_,
-             control_.data(),
-             orders_->words.data(),
-             state_.data(),
-             cells_.data(),
-             static_cast<std::uint64_t>(options.step_deadline.count())};
+    args_ = {
+        ring_,         control_.data(), orders_->words.data(),
+        state_.data(), cells_.data(),   static_cast<std::uint64_t>(options.step_deadline.count())};
     add_stream();
   }
 
@@ -185,6 +182,7 @@ class LaunchQueue final : public Executor<Config, Telemetry> {
 
   /// The one that has been free for longest, a new one if none is, else the next in turn.
   std::uint32_t pick_lane() {
+    if (stream_limit_ == 1) return 0;
     const auto count = static_cast<std::uint32_t>(lanes_.size());
     for (std::uint32_t k = 0; k < count; ++k) {
       const std::uint32_t i = (turn_ + k) % count;
@@ -211,7 +209,7 @@ class LaunchQueue final : public Executor<Config, Telemetry> {
 
   void launch(const Config& config, std::uint32_t worker) {
     Lane& lane = lanes_[worker];
-    device::QueuedTicket of{next_, worker};
+    device::QueuedTicket of{next_, next_, worker};
     void* arguments[] = {&args_, &step_, const_cast<Config*>(&config), &of};
     const auto* function = reinterpret_cast<const void*>(kernel_);
     const cudaError_t error =

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <aatgs/host/automatic_executor.hpp>
+#include <aatgs/host/batch_roads.cuh>
 #include <aatgs/host/gpu_residency.cuh>
 #include <aatgs/host/launch_queue.cuh>
 #include <aatgs/host/make_cpu_context.hpp>
@@ -41,6 +42,27 @@ Executors<Config, Telemetry> make_resident_executors(const Step& step,
   return make_ring_executors<Config, Telemetry>(residency, options);
 }
 
+/// Loads all kernels that `automatic` may come to: later on, another context's resident kernel may
+/// be on the GPU, for which lazy loading would wait.
+template <class Config, class Telemetry, class Step>
+void load_kernels() {
+  const auto load = [](auto* kernel) {
+    cudaFuncAttributes attributes{};
+    AATGS_CUDA(cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(kernel)),
+               "loading the step's kernels");
+  };
+  load(&device::resident_block_kernel<Step, Config, Telemetry>);
+  load(&device::queued_block_kernel<Step, Config, Telemetry>);
+  load(&device::queued_grid_kernel<Step, Config, Telemetry>);
+  load(&device::batch_block_kernel<Step, Config, Telemetry>);
+  if constexpr (step_block_threads<Step>() >= 64) {
+    load(&device::resident_grid_kernel<Step, Config, Telemetry>);
+  }
+  if constexpr (!step_grid_sync<Step>()) {
+    load(&device::batch_graph_kernel<Step, Config, Telemetry>);
+  }
+}
+
 /// The executor that measures the others. One port.
 template <class Config, class Telemetry, class Step>
 Executors<Config, Telemetry> make_automatic_executor(const Step& step, const std::string& why,
@@ -59,9 +81,15 @@ Executors<Config, Telemetry> make_automatic_executor(const Step& step, const std
       {ExecutorKind::launch_queue, [=](std::uint64_t ticket) -> OneExecutor {
          return std::move(make_launch_queues<Config, Telemetry>(step, at(ticket)).front());
        }}};
+  typename AutomaticExecutor<Config, Telemetry>::MakeBatchRoad make_batch;
+  if (options.scope == Scope::block || !step_grid_sync<Step>()) {
+    make_batch = [=] { return make_batch_road<Config, Telemetry>(step, options); };
+  }
+  AATGS_CUDA(cudaSetDevice(options.device), "selecting device " + std::to_string(options.device));
+  load_kernels<Config, Telemetry, Step>();
   Executors<Config, Telemetry> executors;
-  executors.push_back(std::make_unique<AutomaticExecutor<Config, Telemetry>>(std::move(candidates),
-                                                                             why, options));
+  executors.push_back(std::make_unique<AutomaticExecutor<Config, Telemetry>>(
+      std::move(candidates), why, options, std::move(make_batch)));
   return executors;
 }
 

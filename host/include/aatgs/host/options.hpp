@@ -11,12 +11,14 @@ namespace aatgs {
 
 /// What stands behind a context.
 enum class ExecutorKind {
-  /// Where there is a GPU, the faster of resident and launch_queue for the user's first configs; the
-  /// context says which and why. Resident at once, unmeasured, with several ports or with lossy
+  /// Where there is a GPU, the faster of resident and launch_queue for the user's first configs;
+  /// the context says which and why. Resident at once, unmeasured, with several ports or with lossy
   /// telemetry. Without a GPU, cpu. A change calls the step's `leave` and `enter`, as parking does.
+  /// `execute_batch` may go yet another road: one launch with a block for each config, or in grid
+  /// scope a graph of the steps, if the step says `static constexpr bool grid_sync = false`.
   automatic,
   resident,      ///< the persistent CUDA kernel, fed through rings in mapped memory
-  launch_queue,  ///< a launch for every config, beside the caller: config by value, telemetry polled
+  launch_queue,  ///< a launch for every config, by value; the caller polls the telemetry
   launch,        ///< sync mode: copy, one plain launch, copy, synchronise, for every config
   graph,         ///< the same as an instantiated CUDA graph
   cpu,           ///< host threads

@@ -32,15 +32,23 @@ class alignas(line_bytes) RingExecutor final : public Executor<Config, Telemetry
         feed_{options.first_ticket, 1} {}
 
   QueueStatus try_submit(const Config& config) override {
-    if (residency_->has_ended()) return QueueStatus::closed;
-    if (policy_ == TelemetryPolicy::block && !reader_.slot_is_free(producer_.next())) {
-      return QueueStatus::telemetry_full;
-    }
-    if (!producer_.has_room()) return QueueStatus::config_full;
+    const QueueStatus status = find_room();
+    if (status != QueueStatus::queued) return status;
     producer_.push(config);
-    announce();
-    if (has_parked()) residency_->revive();
-    return QueueStatus::queued;
+    tell_workers();
+    return status;
+  }
+
+  std::size_t try_submit_many(std::span<const Config> configs, QueueStatus& refused) override {
+    std::size_t count = 0;
+    refused = QueueStatus::queued;
+    for (; count < configs.size(); ++count) {
+      refused = find_room();
+      if (refused != QueueStatus::queued) break;
+      producer_.push(configs[count]);
+    }
+    if (count != 0) tell_workers();
+    return count;
   }
 
   bool try_collect(Completion<Telemetry>& out) override {
@@ -81,6 +89,20 @@ class alignas(line_bytes) RingExecutor final : public Executor<Config, Telemetry
   }
 
  private:
+  /// Whether the next config has a free slot: `queued`, or why not.
+  [[nodiscard]] QueueStatus find_room() {
+    if (residency_->has_ended()) return QueueStatus::closed;
+    if (policy_ == TelemetryPolicy::block && !reader_.slot_is_free(producer_.next())) {
+      return QueueStatus::telemetry_full;
+    }
+    return producer_.has_room() ? QueueStatus::queued : QueueStatus::config_full;
+  }
+
+  void tell_workers() {
+    announce();
+    if (has_parked()) residency_->revive();
+  }
+
   /// Tickets that are announced ahead as a stream: more than come while the service block passes
   /// the word on.
   static constexpr std::uint64_t announced = 256;

@@ -29,6 +29,17 @@ constexpr std::size_t step_scratch_bytes(const Step& step) {
   }
 }
 
+/// Whether a step may wait for the whole grid (`sync`, `reduce`, `broadcast` in grid scope): its
+/// `grid_sync`, or true. Steps that never do can run without a cooperative launch.
+template <class Step>
+constexpr bool step_grid_sync() {
+  if constexpr (requires { Step::grid_sync; }) {
+    return Step::grid_sync;
+  } else {
+    return true;
+  }
+}
+
 /// Explains at compile time why `Step` cannot be carried to an executor.
 template <class Step>
 constexpr void require_step() {

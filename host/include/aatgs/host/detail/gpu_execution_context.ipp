@@ -52,10 +52,16 @@ std::uint64_t GpuExecutionContext<C, T>::in_flight() const {
 }
 
 template <class C, class T>
+bool GpuExecutionContext<C, T>::seems_idle() const {
+  const Accounting& a = accounting_;
+  return a.submitted == a.completed + a.failed + a.given_up + lost_known_;
+}
+
+template <class C, class T>
 QueueStatus GpuExecutionContext<C, T>::submit(const C& config, Attempt attempt) {
   Accounting& a = accounting_;
   if (closed_) return QueueStatus::closed;
-  const bool found_idle = a.submitted == a.completed + a.failed + a.given_up + lost_known_;
+  const bool found_idle = seems_idle();
   const std::uint64_t begin = synchronous_ ? TickClock::now() : 0;
   const QueueStatus status = road_->try_submit(config);
   if (status != QueueStatus::queued) {
@@ -85,6 +91,31 @@ template <class C, class T>
 QueueResult GpuExecutionContext<C, T>::try_queue(const C& config) {
   const std::uint64_t ticket = next_ticket_;
   return {submit(config, Attempt::first), ticket};
+}
+
+template <class C, class T>
+QueueManyResult GpuExecutionContext<C, T>::try_queue_many(std::span<const C> configs) {
+  QueueManyResult result{0, next_ticket_, QueueStatus::queued};
+  if (synchronous_ || closed_) {  // each is run, and its time taken, on its own
+    while (result.count < configs.size() && result.status == QueueStatus::queued) {
+      result.status = submit(configs[result.count], Attempt::first);
+      if (result.status == QueueStatus::queued) ++result.count;
+    }
+    return result;
+  }
+  Accounting& a = accounting_;
+  const bool found_idle = seems_idle();
+  result.count = road_->try_submit_many(configs, result.status);
+  const std::uint64_t end = next_ticket_ + result.count;
+  for (; next_ticket_ != end; ++next_ticket_) {
+    if (a.measures(next_ticket_)) a.queue_times.set(next_ticket_, TickClock::now());
+  }
+  if (found_idle && result.count != 0) ++a.found_idle;
+  const std::uint64_t before = a.submitted;
+  a.submitted += result.count;
+  if (before / 256 != a.submitted / 256) sample_rings();
+  if (result.status != QueueStatus::queued) count_overflow(result.status);
+  return result;
 }
 
 template <class C, class T>
@@ -128,6 +159,18 @@ auto GpuExecutionContext<C, T>::poll() -> std::optional<Done> {
     done.reset();
   }
   return done;
+}
+
+template <class C, class T>
+std::size_t GpuExecutionContext<C, T>::poll_many(std::span<Done> out) {
+  std::size_t count = 0;
+  for (; count < out.size() && !aside_.empty(); ++count, aside_.pop_front()) {
+    out[count] = aside_.front();
+  }
+  if (closed_) return count;
+  const std::size_t collected = road_->try_collect_many(out.subspan(count));
+  for (const Done& done : out.subspan(count, collected)) accounting_.count(done);
+  return count + collected;
 }
 
 template <class C, class T>

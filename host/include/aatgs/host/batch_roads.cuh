@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <aatgs/device/batch_graph.cuh>
+#include <aatgs/host/batch_choice.hpp>
+#include <aatgs/host/cuda_check.hpp>
+#include <aatgs/host/detail/waiter.hpp>
+#include <aatgs/host/hang_record.hpp>
+#include <aatgs/host/kernel_shape.cuh>
+#include <aatgs/host/memory.hpp>
+#include <aatgs/host/resident_memory.hpp>
+#include <aatgs/runtime/completion_reader.hpp>
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+namespace aatgs {
+
+/// What the batch roads share: a stream, and a ring of completions that the host polls. The ring
+/// has tickets of its own ("places"), since other executors run configs between two batches.
+template <class Config, class Telemetry>
+class PolledBatchRoad : public BatchRoad<Config, Telemetry> {
+ public:
+  using Record = CompletionRecord<Telemetry>;
+
+  ~PolledBatchRoad() override {
+    wait_until_idle();
+    cudaStreamDestroy(stream_);
+  }
+
+  void run(std::uint64_t first_ticket, std::span<const Config> configs,
+           std::span<Completion<Telemetry>> results) override {
+    const std::uint64_t first_place = end_;
+    detail::Waiter waiter(std::chrono::nanoseconds::max());
+    std::size_t queued = 0;
+    std::size_t collected = 0;
+    Completion<Telemetry> done;
+    while (collected < configs.size()) {
+      bool moved = false;
+      if (queued < configs.size()) {
+        const auto rest = configs.subspan(queued);
+        const std::size_t taken = launch_some(first_ticket + queued, rest);
+        queued += taken;
+        moved = taken > 0;
+      }
+      while (reader_.try_read(end_, done)) {
+        const std::uint64_t i = done.ticket - first_place;
+        done.ticket = first_ticket + i;
+        results[i] = done;
+        ++collected;
+        moved = true;
+      }
+      if (!moved) waiter.again(*this);
+    }
+  }
+
+  /// Throws `DeviceError` if the GPU has failed.
+  void check() {
+    const cudaError_t error = cudaStreamQuery(stream_);
+    if (error == cudaSuccess || error == cudaErrorNotReady) return;
+    detail::throw_cuda_error(error, "running a batch" + describe(control_.data()->hang));
+  }
+
+ protected:
+  PolledBatchRoad(const ContextOptions& options, std::uint32_t slots, std::uint32_t blocks)
+      : slots_(slots),
+        memory_(MemoryKind::device, ring_options(options, slots),
+                MessageSizes{1, MessageBuffer<Record>::granules}, 1),
+        reader_(memory_.port().telemetry, 0, slots),
+        control_(MemoryKind::mapped, 1, options.device),
+        orders_(MemoryKind::mapped, 1, options.device),
+        state_(MemoryKind::device, 1, options.device),
+        cells_(MemoryKind::device, 2 * std::size_t{blocks}, options.device) {
+    args_ = {memory_.port().telemetry,
+             control_.data(),
+             orders_.data(),
+             state_.data(),
+             cells_.data(),
+             static_cast<std::uint64_t>(options.step_deadline.count())};
+    AATGS_CUDA(cudaSetDevice(options.device), "selecting device " + std::to_string(options.device));
+    AATGS_CUDA(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking),
+               "making a stream for batches");
+  }
+
+  /// Not for ever: a step may hang.
+  void wait_until_idle() const {
+    const auto begin = std::chrono::steady_clock::now();
+    while (cudaStreamQuery(stream_) == cudaErrorNotReady &&
+           std::chrono::steady_clock::now() - begin < std::chrono::seconds(10)) {
+      std::this_thread::sleep_for(std::chrono::microseconds(20));
+    }
+  }
+
+  /// Starts some of these configs at the place `end_`; how many, 0 if there is no room yet.
+  virtual std::size_t launch_some(std::uint64_t ticket, std::span<const Config> configs) = 0;
+
+  /// Configs started and not collected.
+  [[nodiscard]] std::uint64_t open() const { return end_ - reader_.collected_count(); }
+
+  std::uint32_t slots_;
+  device::QueuedArgs args_{};
+  cudaStream_t stream_ = nullptr;
+  std::uint64_t end_ = 0;  ///< place of the next config
+
+ private:
+  static ContextOptions ring_options(ContextOptions options, std::uint32_t slots) {
+    options.config_slots = 1;
+    options.telemetry_slots = slots;
+    options.first_ticket = 0;
+    return options;
+  }
+
+  PortMemory memory_;
+  CompletionReader<Telemetry> reader_;
+  Buffer<ControlBlock> control_;
+  Buffer<ResidentState> orders_;
+  Buffer<ResidentState> state_;
+  Buffer<device::GridCell> cells_;
+};
+
+/// Block scope: one launch with a block for each config, which it reads from mapped memory; as many
+/// launches as the batch has times the ring's slots.
+template <class Config, class Telemetry, class Step>
+class BatchLaunch final : public PolledBatchRoad<Config, Telemetry> {
+ public:
+  BatchLaunch(const Step& step, const ContextOptions& options)
+      : PolledBatchRoad<Config, Telemetry>(options, options.telemetry_slots, 1),
+        step_(step),
+        shape_(size_kernel(kernel(), options.device, step_block_threads<Step>(),
+                           step_scratch_bytes(step), 1, false, 0)),
+        configs_(MemoryKind::mapped, options.telemetry_slots, options.device) {}
+
+  [[nodiscard]] std::string name() const override { return "one launch"; }
+
+ private:
+  static auto kernel() { return &device::batch_block_kernel<Step, Config, Telemetry>; }
+
+  std::size_t launch_some(std::uint64_t ticket, std::span<const Config> configs) override {
+    if (this->open() > 0) return 0;
+    const std::size_t count = std::min<std::size_t>(configs.size(), this->slots_);
+    for (std::size_t i = 0; i < count; ++i) configs_.data()[i].value() = configs[i];
+    const MessageBuffer<Config>* from = configs_.data();
+    device::QueuedTicket first{ticket, this->end_, 0};
+    void* arguments[] = {&this->args_, &step_, &from, &first};
+    AATGS_CUDA(cudaLaunchKernel(reinterpret_cast<const void*>(kernel()),
+                                dim3(static_cast<unsigned>(count)), dim3(shape_.threads), arguments,
+                                shape_.scratch_bytes, this->stream_),
+               "launching a batch of " + std::to_string(count) + " configs");
+    this->end_ += count;
+    return count;
+  }
+
+  Step step_;
+  KernelShape shape_;
+  Buffer<MessageBuffer<Config>> configs_;
+};
+
+/// Grid scope, for steps that say `grid_sync = false`: CUDA graphs of up to `graph_steps` steps,
+/// several of them on their way, with programmatic dependent launch where the GPU has it.
+template <class Config, class Telemetry, class Step>
+class BatchGraph final : public PolledBatchRoad<Config, Telemetry> {
+ public:
+  using Configs = device::GraphConfigs<Config>;
+
+  BatchGraph(const Step& step, const ContextOptions& options)
+      : BatchGraph(step, options,
+                   size_kernel(kernel(), options.device, step_block_threads<Step>(),
+                               step_scratch_bytes(step), options.workers, true, 0)) {}
+  ~BatchGraph() override {
+    this->wait_until_idle();
+    for (const auto& [key, graph] : graphs_) cudaGraphExecDestroy(graph);
+  }
+
+  [[nodiscard]] std::string name() const override {
+    return programmatic_ ? "a graph with dependent launch" : "a graph";
+  }
+
+ private:
+  static constexpr std::uint32_t instances = 4;  ///< graphs on their way
+  static constexpr std::uint32_t ring_slots = 512;
+  static_assert(ring_slots >= instances * device::graph_steps);
+
+  BatchGraph(const Step& step, const ContextOptions& options, const KernelShape& shape)
+      : PolledBatchRoad<Config, Telemetry>(options, ring_slots, shape.blocks),
+        step_(step),
+        shape_(shape),
+        programmatic_(has_dependent_launch(options.device)),
+        pinned_(MemoryKind::mapped, instances, options.device),
+        device_(MemoryKind::device, instances, options.device),
+        draft_(MemoryKind::device, 1, options.device) {}
+
+  static auto kernel() { return &device::batch_graph_kernel<Step, Config, Telemetry>; }
+
+  /// It came with compute capability 9.
+  static bool has_dependent_launch(int device) {
+    int major = 0;
+    AATGS_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device),
+               "asking for the compute capability");
+    return major >= 9;
+  }
+
+  /// Steps run one after the other, so that completions come in order.
+  std::size_t launch_some(std::uint64_t ticket, std::span<const Config> configs) override {
+    const std::uint32_t instance = static_cast<std::uint32_t>(launches_ % instances);
+    const std::uint64_t collected = this->end_ - this->open();
+    if (collected < ends_[instance]) return 0;
+    const auto count =
+        static_cast<std::uint32_t>(std::min<std::size_t>(configs.size(), device::graph_steps));
+    Configs& to = pinned_.data()[instance];
+    to.first = {ticket, this->end_, 0};
+    for (std::uint32_t i = 0; i < count; ++i) to.configs[i].value() = configs[i];
+    cudaGraphExec_t& graph = graphs_[{instance, count}];
+    if (graph == nullptr) graph = capture(instance, count);
+    AATGS_CUDA(cudaGraphLaunch(graph, this->stream_), "launching a graph of steps");
+    this->end_ += count;
+    ends_[instance] = this->end_;
+    ++launches_;
+    return count;
+  }
+
+  cudaGraphExec_t capture(std::uint32_t instance, std::uint32_t count) {
+    cudaGraph_t graph = nullptr;
+    cudaGraphExec_t ready = nullptr;
+    AATGS_CUDA(cudaStreamBeginCapture(this->stream_, cudaStreamCaptureModeThreadLocal),
+               "capturing a graph of steps");
+    enqueue(instance, count);
+    AATGS_CUDA(cudaStreamEndCapture(this->stream_, &graph), "capturing a graph of steps");
+    const cudaError_t error = cudaGraphInstantiate(&ready, graph, 0);
+    cudaGraphDestroy(graph);
+    AATGS_CUDA(error, "instantiating a graph of steps");
+    return ready;
+  }
+
+  void enqueue(std::uint32_t instance, std::uint32_t count) {
+    const Configs* from = device_.data() + instance;
+    AATGS_CUDA(cudaMemcpyAsync(device_.data() + instance, pinned_.data() + instance,
+                               offsetof(Configs, configs) + count * sizeof(from->configs[0]),
+                               cudaMemcpyHostToDevice, this->stream_),
+               "capturing the copy of the configs");
+    cudaLaunchAttribute attribute{};
+    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attribute.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchConfig_t launch{};
+    launch.gridDim = dim3(shape_.blocks);
+    launch.blockDim = dim3(shape_.threads);
+    launch.dynamicSmemBytes = shape_.scratch_bytes;
+    launch.stream = this->stream_;
+    launch.attrs = &attribute;
+    MessageBuffer<CompletionRecord<Telemetry>>* draft = draft_.data();
+    for (std::uint32_t i = 0; i < count; ++i) {
+      launch.numAttrs = programmatic_ && i > 0 ? 1 : 0;  // only between two kernels
+      void* arguments[] = {&this->args_, &step_, &from, &i, &draft};
+      AATGS_CUDA(cudaLaunchKernelExC(&launch, reinterpret_cast<const void*>(kernel()), arguments),
+                 "capturing a step");
+    }
+  }
+
+  Step step_;
+  KernelShape shape_;
+  bool programmatic_;
+  Buffer<Configs> pinned_;
+  Buffer<Configs> device_;
+  Buffer<MessageBuffer<CompletionRecord<Telemetry>>> draft_;
+  std::map<std::pair<std::uint32_t, std::uint32_t>, cudaGraphExec_t> graphs_;  ///< by length too
+  std::uint64_t ends_[instances] = {};  ///< place behind the last config of each
+  std::uint64_t launches_ = 0;
+};
+
+/// The batch road of a step under these options; null if there is none.
+template <class Config, class Telemetry, class Step>
+std::unique_ptr<BatchRoad<Config, Telemetry>> make_batch_road(const Step& step,
+                                                              const ContextOptions& options) {
+  if (options.scope == Scope::block) {
+    return std::make_unique<BatchLaunch<Config, Telemetry, Step>>(step, options);
+  }
+  if constexpr (!step_grid_sync<Step>()) {
+    return std::make_unique<BatchGraph<Config, Telemetry, Step>>(step, options);
+  } else {
+    return nullptr;
+  }
+}
+
+}  // namespace aatgs
