@@ -83,8 +83,7 @@ class Comparison {
         iterations_(needed_iterations()) {}
 
   void run() {
-    resident(our_road, 0);
-    if (group_ == "cg_large") tune();
+    resident();
     const Libraries libraries(plan_.context.device);
     for (const auto format :
          {MatrixFormat::csr_alg1, MatrixFormat::csr_alg2, MatrixFormat::sliced_ell}) {
@@ -135,23 +134,15 @@ class Comparison {
     return true;
   }
 
-  /// Shared memory for q leaves so much less to the first-level cache.
-  void tune() {
-    for (const std::size_t kib : {8, 64, 128, 192}) {
-      resident("scratch_" + std::to_string(kib) + "k", kib << 10);
-    }
-  }
-
-  void resident(const std::string& road, std::size_t scratch_bytes) {
-    if (!plan_.wants(group_ + "/" + road)) return;
+  void resident() {
+    if (!plan_.wants(group_ + "/" + our_road)) return;
     linear::CgOptions all = options();
-    all.scratch_bytes = scratch_bytes;
     all.tolerance = 0;
     all.max_iterations = iterations_;
     linear::CgSolver solver(matrix_, all);
-    sample(road, solver.description(), [&] {
+    sample(our_road, solver.description(), [&] {
       const auto result = solver.solve(b_);
-      require_solution(group_ + "/" + road, matrix_, result.x, b_);
+      require_solution(group_ + "/" + our_road, matrix_, result.x, b_);
       return result.seconds * 1e6 / static_cast<double>(result.iterations);
     });
   }

@@ -67,7 +67,7 @@ std::uint32_t fastest_workers(const Setup<Step>& setup, ContextOptions options) 
     try {
       ContextRoad<Step> road(setup.step, options);
       Driver driver(road);
-      driver.set_work(Step::work(Step::tuned_at_us, setup.scope));
+      driver.set_work(Step::work(Step::workers_tuned_at_us, setup.scope));
       const double us = figure({}, "us", "", driver.fed(8, 0.01)).p50;
       if (us < best_us) best = workers;
       best_us = std::min(best_us, us);
@@ -215,27 +215,25 @@ void measure_known(Scene<Step>& scene, const std::vector<double>& lengths) {
 }
 
 template <class Step>
-void measure_step(const Plan& plan, Report& report, const std::string& name,
+void measure_step(const Plan& plan, Report& report, const std::string& name, Scope scope,
                   const std::function<Step()>& make_step, const std::vector<double>& lengths) {
-  for (const Scope scope : {Scope::block, Scope::grid}) {
-    Scene<Step> scene(plan, report, name, scope, make_step);
-    measure_class(scene, "closed", 1, closed_roads<Step>(scope, plan.context), lengths);
-    for (const unsigned depth : {4U, 16U, 64U}) {
-      std::vector<double> short_enough;  // a window of 64 steps of 10 ms says no more than one of 4
-      std::copy_if(lengths.begin(), lengths.end(), std::back_inserter(short_enough),
-                   [&](double us) { return us * depth <= 40'000; });
-      measure_class(scene, "fed" + std::to_string(depth), depth,
-                    fed_roads<Step>(scope, depth, plan.context), short_enough);
-    }
-    measure_known(scene, lengths);
+  Scene<Step> scene(plan, report, name, scope, make_step);
+  measure_class(scene, "closed", 1, closed_roads<Step>(scope, plan.context), lengths);
+  for (const unsigned depth : {4U, 16U, 64U}) {
+    std::vector<double> short_enough;  // a window of 64 steps of 10 ms says no more than one of 4
+    std::copy_if(lengths.begin(), lengths.end(), std::back_inserter(short_enough),
+                 [&](double us) { return us * depth <= 40'000; });
+    measure_class(scene, "fed" + std::to_string(depth), depth,
+                  fed_roads<Step>(scope, depth, plan.context), short_enough);
   }
+  measure_known(scene, lengths);
 }
 
 /// The memory that a `StreamStep` reads: more than any cache holds.
 Buffer<uint4> make_stream_data(int device) {
   constexpr std::size_t bytes = std::size_t{1} << 28;
   Buffer<uint4> data(MemoryKind::device, bytes / sizeof(uint4), device);
-  AATGS_CUDA(cudaMemset(data.data(), static_cast<int>(StreamStep::pattern & 0xFF), bytes),
+  AATGS_CUDA(cudaMemset(data.data(), static_cast<int>(stream_pattern & 0xFF), bytes),
              "filling the buffer to stream");
   AATGS_CUDA(cudaDeviceSynchronize(), "filling the buffer to stream");
   return data;
@@ -245,14 +243,21 @@ Buffer<uint4> make_stream_data(int device) {
 
 void measure_roads(const Plan& plan, Report& report) {
   AATGS_CUDA(cudaSetDevice(plan.context.device), "selecting the device");
-  measure_step<SpinStep>(
-      plan, report, "spin", [] { return SpinStep{}; }, plan.spin_us);
-  std::optional<Buffer<uint4>> data;
-  const auto make_stream_step = [&] {
+  for (const Scope scope : {Scope::block, Scope::grid}) {
+    measure_step<SpinStep>(
+        plan, report, "spin", scope, [] { return SpinStep{}; }, plan.spin_us);
+  }
+  std::optional<Buffer<uint4>> data;  // made when it is first wanted
+  const auto make_stream_step = [&]<unsigned Threads>() {
     if (!data) data = make_stream_data(plan.context.device);
-    return StreamStep{data->data(), static_cast<std::uint32_t>(data->size() - 1)};
+    return StreamStep<Threads>{data->data(), static_cast<std::uint32_t>(data->size() - 1)};
   };
-  measure_step<StreamStep>(plan, report, "stream", make_stream_step, plan.stream_us);
+  measure_step<StreamStep<1024>>(
+      plan, report, "stream", Scope::block,
+      [&] { return make_stream_step.template operator()<1024>(); }, plan.stream_us);
+  measure_step<StreamStep<768>>(
+      plan, report, "stream", Scope::grid,
+      [&] { return make_stream_step.template operator()<768>(); }, plan.stream_us);
 }
 
 void measure_sweeps(const Plan& plan, Report& report) {

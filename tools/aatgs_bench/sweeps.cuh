@@ -33,7 +33,7 @@ void measure_point(const Plan& plan, Report& report, const std::string& kind,
   const std::string bytes = std::to_string(Bytes) + " B configs";
   if (plan.wants(rate.name())) {
     report.add(figure(rate, "M/s", bytes + ", one ring, one host thread",
-                      feeder.rates(configs_per_rate, 2 * plan.seconds)));
+                      feeder.rates(configs_per_rate, 4 * plan.seconds)));
   }
   if (plan.wants(roundtrip.name())) {
     report.add(

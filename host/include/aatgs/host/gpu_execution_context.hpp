@@ -114,7 +114,9 @@ class alignas(line_bytes) GpuExecutionContext {
   [[nodiscard]] std::uint64_t in_flight() const;
   [[nodiscard]] bool seems_idle() const;  // as far as is known without a look at the workers
   QueueStatus submit(const Config& config, Attempt attempt);
+  std::size_t submit_many(std::span<const Config> configs, Attempt attempt, QueueStatus& refused);
   bool collect(Done& done);
+  std::size_t collect_many(std::span<Done> out);
   bool collect_aside();
   bool run_batch_aside(std::span<const Config> configs, std::vector<Done>& results);
   void count_overflow(QueueStatus status);

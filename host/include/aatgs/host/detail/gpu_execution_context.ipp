@@ -94,27 +94,36 @@ QueueResult GpuExecutionContext<C, T>::try_queue(const C& config) {
 }
 
 template <class C, class T>
-QueueManyResult GpuExecutionContext<C, T>::try_queue_many(std::span<const C> configs) {
-  QueueManyResult result{0, next_ticket_, QueueStatus::queued};
+std::size_t GpuExecutionContext<C, T>::submit_many(std::span<const C> configs, Attempt attempt,
+                                                   QueueStatus& refused) {
+  std::size_t count = 0;
+  refused = QueueStatus::queued;
   if (synchronous_ || closed_) {  // each is run, and its time taken, on its own
-    while (result.count < configs.size() && result.status == QueueStatus::queued) {
-      result.status = submit(configs[result.count], Attempt::first);
-      if (result.status == QueueStatus::queued) ++result.count;
+    while (count < configs.size() &&
+           (refused = submit(configs[count], attempt)) == QueueStatus::queued) {
+      ++count;
+      attempt = Attempt::first;
     }
-    return result;
+    return count;
   }
   Accounting& a = accounting_;
   const bool found_idle = seems_idle();
-  result.count = road_->try_submit_many(configs, result.status);
-  const std::uint64_t end = next_ticket_ + result.count;
-  for (; next_ticket_ != end; ++next_ticket_) {
+  count = road_->try_submit_many(configs, refused);
+  for (const std::uint64_t end = next_ticket_ + count; next_ticket_ != end; ++next_ticket_) {
     if (a.measures(next_ticket_)) a.queue_times.set(next_ticket_, TickClock::now());
   }
-  if (found_idle && result.count != 0) ++a.found_idle;
-  const std::uint64_t before = a.submitted;
-  a.submitted += result.count;
-  if (before / 256 != a.submitted / 256) sample_rings();
-  if (result.status != QueueStatus::queued) count_overflow(result.status);
+  if (found_idle && count != 0) ++a.found_idle;
+  a.submitted += count;
+  if ((a.submitted - count) / 256 != a.submitted / 256) sample_rings();
+  const bool is_new = count != 0 || attempt == Attempt::first;
+  if (refused != QueueStatus::queued && is_new) count_overflow(refused);
+  return count;
+}
+
+template <class C, class T>
+QueueManyResult GpuExecutionContext<C, T>::try_queue_many(std::span<const C> configs) {
+  QueueManyResult result{0, next_ticket_, QueueStatus::queued};
+  result.count = submit_many(configs, Attempt::first, result.status);
   return result;
 }
 
@@ -162,15 +171,20 @@ auto GpuExecutionContext<C, T>::poll() -> std::optional<Done> {
 }
 
 template <class C, class T>
+std::size_t GpuExecutionContext<C, T>::collect_many(std::span<Done> out) {
+  if (closed_) return 0;
+  const std::size_t count = road_->try_collect_many(out);
+  for (const Done& done : out.first(count)) accounting_.count(done);
+  return count;
+}
+
+template <class C, class T>
 std::size_t GpuExecutionContext<C, T>::poll_many(std::span<Done> out) {
   std::size_t count = 0;
   for (; count < out.size() && !aside_.empty(); ++count, aside_.pop_front()) {
     out[count] = aside_.front();
   }
-  if (closed_) return count;
-  const std::size_t collected = road_->try_collect_many(out.subspan(count));
-  for (const Done& done : out.subspan(count, collected)) accounting_.count(done);
-  return count + collected;
+  return count + collect_many(out.subspan(count));
 }
 
 template <class C, class T>
@@ -228,26 +242,27 @@ auto GpuExecutionContext<C, T>::execute_batch(std::span<const C> configs) -> std
   }
   std::size_t queued = 0;
   Attempt attempt = Attempt::first;
+  std::vector<Done> found(std::min<std::size_t>(configs.size(), 16));  // enough for full speed
   detail::Waiter waiter(Deadline::max());
   while (queued < configs.size() || in_flight() > 0) {
     bool moved = false;
-    for (; queued < configs.size(); ++queued, attempt = Attempt::first, moved = true) {
-      if (submit(configs[queued], attempt) != QueueStatus::queued) {
-        attempt = Attempt::again;
-        break;
-      }
+    if (queued < configs.size()) {
+      const auto next = configs.subspan(queued, std::min(found.size(), configs.size() - queued));
+      QueueStatus refused = QueueStatus::queued;
+      const std::size_t count = submit_many(next, attempt, refused);
+      attempt = refused == QueueStatus::queued ? Attempt::first : Attempt::again;
+      queued += count;
+      moved = count != 0;
     }
-    Done done;
-    while (collect(done)) {
-      moved = true;
+    const std::size_t collected = collect_many(found);
+    for (const Done& done : std::span(found).first(collected)) {
       if (done.ticket >= first) {
         results[done.ticket - first] = done;
       } else {
         aside_.push_back(done);
       }
-      if (queued < configs.size()) break;  // refill before collecting more
     }
-    if (!moved) waiter.again(*executor_);
+    if (!moved && collected == 0) waiter.again(*executor_);
   }
   return results;
 }
