@@ -99,6 +99,13 @@ Scope parse_scope(std::string_view text) {
   return parse(scope_names, "scope", text);
 }
 
+ContextOptions prefer_resident(ContextOptions options) {
+  const bool can_be =
+      options.executor == ExecutorKind::automatic && why_no_gpu(options.device).empty();
+  if (can_be) options.executor = ExecutorKind::resident;
+  return options;
+}
+
 ExecutorChoice choose_executor(ExecutorKind wanted, int device) {
   if (wanted == ExecutorKind::cpu) return {wanted, "asked for"};
   const std::string obstacle = why_no_gpu(device);

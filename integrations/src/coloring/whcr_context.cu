@@ -33,7 +33,7 @@ WhcrContext make_whcr_context(WhcrProblem problem, const ContextOptions& options
   const auto kind = choose_executor(options.executor, options.device).kind;
   problem.in_scratch = options.scope == Scope::block && kind != ExecutorKind::cpu &&
                        scratch_fits(problem.scratch_bytes(), options.device);
-  return make_context<RuntimeConfig, KernelTelemetry>(WhcrStep{problem}, options);
+  return make_context<RuntimeConfig, KernelTelemetry>(WhcrStep{problem}, prefer_resident(options));
 }
 
 }  // namespace aatgs::coloring

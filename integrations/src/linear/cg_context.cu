@@ -24,10 +24,10 @@ std::size_t cache_bytes(ExecutorKind kind, int device) {
 }
 
 CgContext make_cg_context(const CgChip& chip, const ContextOptions& options) {
-  return make_context<CgSlice, CgProgress>(CgChipStep{chip}, options);
+  return make_context<CgSlice, CgProgress>(CgChipStep{chip}, prefer_resident(options));
 }
 CgContext make_cg_context(const CgMemory& memory, const ContextOptions& options) {
-  return make_context<CgSlice, CgProgress>(CgMemoryStep{memory}, options);
+  return make_context<CgSlice, CgProgress>(CgMemoryStep{memory}, prefer_resident(options));
 }
 
 }  // namespace aatgs::linear

@@ -73,6 +73,10 @@ struct ExecutorChoice {
 /// Throws `DeviceError` if it is not: there is no silent fallback.
 ExecutorChoice choose_executor(ExecutorKind wanted, int device);
 
+/// For solvers whose steps are known to be short: `automatic` becomes `resident` where there is a
+/// GPU, without measuring, which would run their first slices on the slower roads.
+ContextOptions prefer_resident(ContextOptions options);
+
 /// Throws `OptionError` that names the first option that cannot work.
 void check_options(const ContextOptions& options);
 
