@@ -182,7 +182,7 @@ TEST_CASE("context: automatic takes the CPU although there is a GPU") {
     CHECK(made.shutdown(StopMode::drain, 10s));
     return made;
   }();
-  CHECK(ctx.executor() == ExecutorKind::launch_queue);  // the first that it measures
+  CHECK(ctx.executor() == ExecutorKind::resident);  // the first that it measures
   CHECK(ctx.reason().find("found ") == 0);
 }
 

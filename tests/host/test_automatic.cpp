@@ -224,7 +224,7 @@ TEST_CASE("automatic: a change of executors loses, doubles or reorders configs")
       CAPTURE(depth);
       CAPTURE(patience);
       World world;
-      world.ns[0] = 5000;  // so that it changes twice
+      world.ns[1] = 5000;  // so that it changes twice
       world.patience = patience;
       Context ctx = make(world);
       User user(ctx);
@@ -241,7 +241,7 @@ TEST_CASE("automatic: a change of executors loses, doubles or reorders configs")
 
 TEST_CASE("automatic: a change loses configs that are queued and polled many at once") {
   World world;
-  world.ns[0] = 5000;
+  world.ns[1] = 5000;
   world.patience = 1;
   Context ctx = make(world);
   std::uint64_t queued = 0;
@@ -269,7 +269,7 @@ TEST_CASE("automatic: a change loses configs that are queued and polled many at 
 
 TEST_CASE("automatic: tickets do not go on after a change") {
   World world;
-  world.ns[0] = 5000;
+  world.ns[1] = 5000;
   ContextOptions options;
   options.first_ticket = (std::uint64_t{1} << 35) - 100;
   Context ctx = make(world, options);
@@ -384,7 +384,7 @@ TEST_CASE("automatic: the statistics of the executors before are forgotten") {
   User user(ctx);
   REQUIRE(user.run(3000, 1));
   CHECK(ctx.stats().completed == 3000);
-  CHECK(ctx.stats().parks == 6);  // three of each
+  CHECK(ctx.stats().parks == 9);  // three of each that it had
   ctx.reset_stats();
   CHECK(ctx.stats().parks == 0);
   CHECK(ctx.stats().submitted == 0);
@@ -396,9 +396,9 @@ TEST_CASE("automatic: it does not say what it does, what it has come to, and why
   world.ns[0] = 2600;
   world.ns[1] = 6400;
   Context ctx = make(world);
-  CHECK(ctx.executor() == ExecutorKind::launch_queue);
+  CHECK(ctx.executor() == ExecutorKind::resident);
   CHECK_FALSE(ctx.is_settled());
-  CHECK(ctx.reason() == "found a GPU; still measuring launch_queue");
+  CHECK(ctx.reason() == "found a GPU; still measuring resident");
   User user(ctx);
   REQUIRE(user.run(1000, 1));
   CHECK(
@@ -410,6 +410,9 @@ TEST_CASE("automatic: an executor that cannot be had ends it") {
   World no_queue;
   no_queue.obstructed[1] = true;
   Context first = make(no_queue);
+  User of_first(first);
+  REQUIRE(of_first.run(1000, 4));
+  CHECK(of_first.wrong() == 0);
   CHECK(first.executor() == ExecutorKind::resident);
   CHECK(first.is_settled());
   CHECK(first.reason().find("launch_queue: not to be had (no room") != std::string::npos);
@@ -441,16 +444,16 @@ TEST_CASE("automatic: the GPU is lost at a change, and the context with it") {
 
 TEST_CASE("automatic: executors that were fed quite differently are compared") {
   World world;
-  world.ns[0] = 2000;
-  world.ns[1] = 3000;
+  world.ns[0] = 3000;
+  world.ns[1] = 2000;
   Context ctx = make(world);
   User user(ctx);
   REQUIRE(user.run(100, 1));
-  while (ctx.executor() == ExecutorKind::launch_queue) REQUIRE(user.run(1, 1));
-  world.ns[1] = 500;  // with many in flight it is the faster one
+  while (ctx.executor() == ExecutorKind::resident) REQUIRE(user.run(1, 1));
+  world.ns[0] = 500;  // with many in flight it is the faster one
   REQUIRE(user.run(5000, 64));
   CHECK(ctx.is_settled());
-  CHECK(ctx.executor() == ExecutorKind::launch_queue);
+  CHECK(ctx.executor() == ExecutorKind::resident);
   CHECK(user.wrong() == 0);
 
   World restless;  // never two alike

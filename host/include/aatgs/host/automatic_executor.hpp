@@ -51,8 +51,8 @@ class AutomaticExecutor final : public Executor<Config, Telemetry> {
   using Road = Executor<Config, Telemetry>;
   using MakeBatchRoad = std::function<std::unique_ptr<BatchRoad<Config, Telemetry>>()>;
 
-  /// `candidates`: the preferred first; they are tried from the last to the first, so that most
-  /// users see one change only. `why`: begins the reason. `make_batch_road`: may be empty. `clock`:
+  /// `candidates`: the preferred first; tried in this order, so that who has few configs sees no
+  /// other. `why`: begins the reason. `make_batch_road`: may be empty. `clock`:
   /// nanoseconds. Throws what the last candidate throws if none can be had.
   AutomaticExecutor(std::vector<Candidate<Config, Telemetry>> candidates, std::string why,
                     const ContextOptions& options, MakeBatchRoad make_batch_road = {},
@@ -63,7 +63,7 @@ class AutomaticExecutor final : public Executor<Config, Telemetry> {
         telemetry_slots_(options.telemetry_slots),
         next_ticket_(options.first_ticket) {
     for (auto& candidate : candidates) entries_.push_back({std::move(candidate), {}, {}});
-    go_to(entries_.size() - 1);
+    go_to(0);
   }
 
   QueueStatus try_submit(const Config& config) override {
@@ -213,7 +213,7 @@ class AutomaticExecutor final : public Executor<Config, Telemetry> {
 
   /// The next to measure, or the winner.
   [[nodiscard]] std::size_t next_target() const {
-    for (std::size_t i = entries_.size(); i-- > 0 && trials_ < most_trials;) {
+    for (std::size_t i = 0; i < entries_.size() && trials_ < most_trials; ++i) {
       if (!entries_[i].trial && entries_[i].obstacle.empty()) return i;
     }
     double least = entries_[current_].trial->ns_per_config();
@@ -289,21 +289,19 @@ class AutomaticExecutor final : public Executor<Config, Telemetry> {
   void run_one_by_one(std::uint64_t first_ticket, std::span<const Config> configs,
                       std::span<Completion<Telemetry>> results) {
     detail::Waiter waiter(std::chrono::nanoseconds::max());
-    Completion<Telemetry> done;
+    std::vector<Completion<Telemetry>> found(16);  // as `execute_batch` of a context does
     std::size_t queued = 0;
     for (std::size_t collected = 0; collected < configs.size();) {
-      bool moved = false;
-      while (queued < configs.size() && road_->try_submit(configs[queued]) == QueueStatus::queued) {
-        ++queued;
-        moved = true;
+      const auto next = configs.subspan(queued, std::min(found.size(), configs.size() - queued));
+      QueueStatus refused = QueueStatus::queued;
+      const std::size_t count = road_->try_submit_many(next, refused);
+      const std::size_t done = road_->try_collect_many(found);
+      for (const auto& one : std::span(found).first(done)) {
+        results[one.ticket - first_ticket] = one;
       }
-      while (road_->try_collect(done)) {
-        results[done.ticket - first_ticket] = done;
-        ++collected;
-        moved = true;
-        if (queued < configs.size()) break;  // refill before collecting more
-      }
-      if (!moved) waiter.again(*road_);
+      queued += count;
+      collected += done;
+      if (count == 0 && done == 0) waiter.again(*road_);
     }
   }
 
@@ -336,7 +334,7 @@ class AutomaticExecutor final : public Executor<Config, Telemetry> {
 
   /// Sets `i` to one that may be had.
   [[nodiscard]] bool another_than_obstructed(std::size_t& i) const {
-    for (std::size_t other = entries_.size(); other-- > 0;) {
+    for (std::size_t other = 0; other < entries_.size(); ++other) {
       if (!entries_[other].obstacle.empty()) continue;
       i = other;
       return true;
