@@ -291,6 +291,17 @@ TEST_CASE("context: a batch swallows the completions of earlier configs") {
   });
 }
 
+TEST_CASE("context: an empty batch waits for ever for earlier configs") {
+  for_each_variant([](const ContextOptions& options) {
+    StepMemory memory(options);
+    TestContext ctx = make_test_context(memory, options);
+    CHECK(ctx.execute_batch({}).empty());
+    REQUIRE(ctx.queue(hash_order(0)));
+    CHECK(ctx.execute_batch({}).empty());
+    CHECK(ctx.poll().has_value());
+  });
+}
+
 TEST_CASE("context: execute loses a completion between two calls") {
   for_each_variant([](const ContextOptions& options) {
     StepMemory memory(options);

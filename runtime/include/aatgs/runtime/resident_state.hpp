@@ -23,7 +23,7 @@ struct PortState {
   Progress near;
   /// Block scope: the same for the many whose turn is far off, so that they do not delay those
   /// whose turn is near (with 4,223 workers on one line, p99 of a round trip was 4.2 us instead
-  /// of 3.5, H200). `taken` is rounded down to a multiple of `far_step`, `finished` not kept.
+  /// of 3.6, H200). `taken` is rounded down to a multiple of `far_step`, `finished` not kept.
   Progress far;
 
   static constexpr std::uint64_t far_step = 16;

@@ -242,7 +242,7 @@ auto GpuExecutionContext<C, T>::execute_batch(std::span<const C> configs) -> std
   }
   std::size_t queued = 0;
   Attempt attempt = Attempt::first;
-  std::vector<Done> found(std::min<std::size_t>(configs.size(), 16));  // enough for full speed
+  std::vector<Done> found(16);  // enough for full speed
   detail::Waiter waiter(Deadline::max());
   while (queued < configs.size() || in_flight() > 0) {
     bool moved = false;
