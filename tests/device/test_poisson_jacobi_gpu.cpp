@@ -5,6 +5,7 @@
 #include <chrono>
 #include <thread>
 
+#include "../brief.hpp"
 #include "../integrations/jacobi_test_support.hpp"
 
 namespace aatgs::stencil::test {
@@ -12,6 +13,7 @@ namespace aatgs::stencil::test {
 namespace {
 
 using namespace std::chrono_literals;
+using aatgs::test::brief_or;
 
 JacobiOptions on(ExecutorKind executor) {
   JacobiOptions options;
@@ -33,11 +35,17 @@ struct TestShape {
   std::uint32_t height;  // of a region: no field may be lower
 };
 
-/// All that are compiled.
+/// All that are compiled; in brief, one of each kind.
 const std::vector<TestShape>& shapes() {
-  static const std::vector<TestShape> all = {
-      {"chip-2x16x4", 64},  {"chip-3x16x4", 64},    {"chip-4x16x4", 64},   {"chip-4x16x8", 128},
-      {"chip-8x21x8", 168}, {"memory-4x16x8", 128}, {"memory-8x20x8", 160}};
+  static const auto all = brief_or<std::vector<TestShape>>(
+      {{"chip-2x16x4", 64}, {"chip-8x21x8", 168}, {"memory-8x20x8", 160}},
+      {{"chip-2x16x4", 64},
+       {"chip-3x16x4", 64},
+       {"chip-4x16x4", 64},
+       {"chip-4x16x8", 128},
+       {"chip-8x21x8", 168},
+       {"memory-4x16x8", 128},
+       {"memory-8x20x8", 160}});
   return all;
 }
 
@@ -46,7 +54,7 @@ const std::vector<TestShape>& shapes() {
 TEST_CASE("Jacobi tiles: a halo is one iteration old, or misses tiles at the edges") {
   for (const TestShape& shape : shapes()) {
     CAPTURE(shape.name);
-    for (const std::int32_t depth : {1, 3, 8}) {
+    for (const std::int32_t depth : brief_or<std::vector<std::int32_t>>({3}, {1, 3, 8})) {
       CAPTURE(depth);
       // Lowest; not a multiple of anything; several tiles each way.
       for (const std::uint32_t n : {shape.height, shape.height + 37, 2 * shape.height + 5}) {
@@ -68,11 +76,12 @@ TEST_CASE("Jacobi tiles: a fast block overwrites what a slow one has yet to read
   for (const TestShape& shape : shapes()) {
     CAPTURE(shape.name);
     JacobiOptions options = on_tiles(shape.name, 0);
+    const std::uint64_t iterations = brief_or(51, 2001);
     options.slice = 5;  // hundreds of slices, most without an exchange
-    check_slices(3 * shape.height, options, {2001});
+    check_slices(3 * shape.height, options, {iterations});
     options.slice = 100;
     options.tiles.depth = 2;  // hundreds of exchanges
-    check_slices(3 * shape.height, options, {2001});
+    check_slices(3 * shape.height, options, {iterations});
   }
 }
 
@@ -97,24 +106,28 @@ TEST_CASE("Jacobi tiles: executors come to other iterates") {
     for (const JacobiForm form : {JacobiForm::automatic, JacobiForm::plain}) {
       JacobiOptions options = on(executor);
       options.form = form;
-      for (const std::uint32_t n : {1U, 63U, 200U, 777U}) check_slices(n, options, {1, 64, 101});
+      for (const std::uint32_t n : {1U, 63U, 200U, brief_or(200U, 777U)}) {
+        check_slices(n, options, {1, 64, 101});
+      }
     }
   }
 }
 
 TEST_CASE("Jacobi tiles: planned sizes come to other iterates") {
-  for (const std::uint32_t n : {128U, 512U, 1024U, 2048U, 4096U}) {
+  for (const std::uint32_t n :
+       brief_or<std::vector<std::uint32_t>>({128}, {128, 512, 1024, 2048, 4096})) {
     check_slices(n, on(ExecutorKind::resident), {41});
   }
 }
 
 TEST_CASE("Jacobi launches: a shape misses points, or a kernel does not wait for the last one") {
+  const std::uint64_t iterations = brief_or(21, 203);
   for (const std::uint32_t n : {1U, 30U, 129U, 301U}) {
     CAPTURE(n);
     const Values f = random_values(n, 1);
     const Values u = random_values(n, 2);
     Reference reference(n, f, u);
-    reference.iterate(203);
+    reference.iterate(iterations);
     for (const auto road : {LaunchRoad::launch, LaunchRoad::graph, LaunchRoad::graph_pdl}) {
       CAPTURE(to_string(road));
       LaunchedJacobi launched(n, f, road);
@@ -122,7 +135,7 @@ TEST_CASE("Jacobi launches: a shape misses points, or a kernel does not wait for
         CAPTURE(shape.name());
         launched.set_shape(shape);
         launched.set_field(u);
-        launched.iterate(203);
+        launched.iterate(iterations);
         CHECK(different_bits(launched.field(), reference.field()) == 0);
       }
     }

@@ -1,27 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "../brief.hpp"
 #include "../integrations/whcr_solver_suite.hpp"
 
 namespace aatgs::coloring::test {
+
+using aatgs::test::brief_or;
 
 TEST_CASE("WHCR solver: a random coloring is not repaired on the GPU") {
   for (const auto executor : {ExecutorKind::resident, ExecutorKind::launch, ExecutorKind::graph}) {
     CAPTURE(to_string(executor));
     check_repairs(queen_graph(8), options_for(executor, Scope::block, 9));
-    check_repairs(gnp_graph(20000, 10.0 / 20000, 1), options_for(executor, Scope::grid, 6));
+    const std::uint32_t vertices = brief_or(500, 20000);
+    check_repairs(gnp_graph(vertices, 10.0 / vertices, 1), options_for(executor, Scope::grid, 6));
   }
 }
 
 void check_same_moves(const Graph& graph, Scope scope, std::uint32_t colors) {
   CAPTURE(to_string(scope));
-  const auto expected = conflicts_after(graph, options_for(ExecutorKind::cpu, scope, colors), 100);
+  const std::uint64_t iterations = brief_or(20, 100);
+  const auto expected =
+      conflicts_after(graph, options_for(ExecutorKind::cpu, scope, colors), iterations);
   for (const auto executor : {ExecutorKind::resident, ExecutorKind::launch, ExecutorKind::graph}) {
     CAPTURE(to_string(executor));
-    CHECK(conflicts_after(graph, options_for(executor, scope, colors), 100) == expected);
+    CHECK(conflicts_after(graph, options_for(executor, scope, colors), iterations) == expected);
   }
 }
 
 TEST_CASE("WHCR solver: executors make different moves") {
-  const Graph graph = gnp_graph(200, 0.5, 11);
+  const Graph graph = gnp_graph(brief_or(60, 200), 0.5, 11);
   check_same_moves(graph, Scope::block, 26);
   check_same_moves(graph, Scope::grid, 26);
 }

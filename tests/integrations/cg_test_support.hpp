@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "../brief.hpp"
+
 namespace aatgs::linear::test {
 
 using Variant = std::pair<std::string, CgOptions>;
@@ -83,6 +85,8 @@ inline const std::vector<std::pair<std::string, CsrMatrix>>& matrices() {
                       scattered(500, [](std::uint32_t i) { return i == 7 ? 1500U : 2U; }));
     list.emplace_back("half regular", half_regular());
     list.emplace_back("diagonal", scattered(100, [](std::uint32_t) { return 0U; }));
+    const auto is_large = [](const auto& named) { return named.second.row_count() > 500; };
+    if (aatgs::test::brief_or(true, false)) std::erase_if(list, is_large);
     return list;
   }();
   return all;

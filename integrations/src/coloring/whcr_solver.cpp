@@ -36,15 +36,24 @@ void check_problem(const Graph& graph, const WhcrOptions& options) {
   }
 }
 
+/// A buffer of `values` that can be read in pieces of 16 bytes to its end.
+template <class T>
+Buffer<T> whole_pieces(MemoryKind where, std::span<const T> values, int device) {
+  constexpr std::size_t piece = 16 / sizeof(T);
+  Buffer<T> buffer(where, (values.size() + piece - 1) / piece * piece, device);
+  buffer.upload(values);
+  return buffer;
+}
+
 /// The memory of a problem, where the executor's steps run.
 class Tables {
  public:
   Tables(const Graph& graph, const MatchingHierarchy& hierarchy, MemoryKind where, int device,
          WhcrProblem problem)
-      : offsets_(where, graph.offsets(), device),
+      : offsets_(whole_pieces(where, graph.offsets(), device)),
         neighbors_(where, graph.neighbors(), device),
-        parent_(where, hierarchy.parent(), device),
-        paired_(where, hierarchy.paired(), device),
+        parent_(whole_pieces(where, hierarchy.parent(), device)),
+        paired_(whole_pieces(where, hierarchy.paired(), device)),
         problem_(sized(problem, graph, hierarchy)),
         tables_(where, problem_.searches * problem_.table_bytes(), device) {
     problem_.offsets = offsets_.data();

@@ -9,7 +9,8 @@
 namespace aatgs::coloring {
 
 /// Begins to copy memory to the block's scratch; all of its threads together. Both begin at
-/// multiples of 16 bytes. Copies that were begun one after the other wait for memory only once.
+/// multiples of 16 bytes and, on a GPU, have room for whole pieces of 16 bytes to their ends.
+/// Copies that were begun one after the other wait for memory only once.
 template <class Group>
 AATGS_HOST_DEVICE void begin_copy_in(Group& group, void* scratch, const void* memory,
                                      std::size_t bytes) {
@@ -17,14 +18,13 @@ AATGS_HOST_DEVICE void begin_copy_in(Group& group, void* scratch, const void* me
   const auto* from = static_cast<const unsigned char*>(memory);
   const std::size_t stride = std::size_t{16} * group.block_size();
   for (std::size_t at = std::size_t{16} * group.block_rank(); at < bytes; at += stride) {
-    const std::size_t piece = bytes - at < 16 ? bytes - at : 16;
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(
                      static_cast<std::uint32_t>(__cvta_generic_to_shared(to + at))),
-                 "l"(from + at), "r"(static_cast<std::uint32_t>(piece))
+                 "l"(from + at)
                  : "memory");
 #else
-    memcpy(to + at, from + at, piece);
+    memcpy(to + at, from + at, bytes - at < 16 ? bytes - at : 16);
 #endif
   }
 }

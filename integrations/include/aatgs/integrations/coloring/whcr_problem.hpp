@@ -57,7 +57,7 @@ struct WhcrProblem {
   std::byte* tables = nullptr;               ///< [searches][table_bytes()]
 
   /// A slice works on a copy in the block's scratch and writes it back. `Scope::block` only, where
-  /// `scratch_bytes()` fit.
+  /// `scratch_bytes()` fit; `parent`, `paired` and `offsets` have room for whole pieces of 16 bytes.
   bool in_scratch = false;
 
   /// Of one search: state, coloring, gamma, barred, means; then, from kept_bytes() on, the wishes.
