@@ -2,17 +2,16 @@
 // aatgs_whcr: repairs a random coloring of a graph until no edge has two ends of one color.
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <aatgs/host/ring_advice.hpp>
 #include <aatgs/integrations/coloring/generators.hpp>
 #include <aatgs/integrations/coloring/graph_spec.hpp>
 #include <aatgs/integrations/coloring/verifier.hpp>
 #include <aatgs/integrations/coloring/whcr_solver.hpp>
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
+
+#include "program.hpp"
 
 namespace {
 
@@ -36,22 +35,29 @@ struct Settings {
   WhcrOptions whcr;
 };
 
+constexpr double longest_time_limit = 1e9;
+
 void define(CLI::App& app, Settings& s) {
+  const auto whole = aatgs::program::whole_number();
   app.add_option("--graph", s.graph, aatgs::coloring::graph_spec_help())->required();
-  app.add_option("--colors", s.whcr.colors, "number of colors k")->required();
+  app.add_option("--colors", s.whcr.colors, "number of colors k")->required()->check(whole);
   app.add_option("--executor", s.executor, "automatic, resident, launch, graph or cpu");
   app.add_option("--scope", s.scope,
                  "block: many searches on a small graph; grid: one search on a big one");
-  app.add_option("--searches", s.whcr.searches, "block scope: independent searches; 0: automatic");
-  app.add_option("--slice", s.whcr.slice, "iterations of one config; 0: automatic");
-  app.add_option("--seed", s.whcr.seed, "seed of colorings and searches");
-  app.add_option("--time-limit", s.time_limit, "seconds")->check(CLI::PositiveNumber);
-  app.add_option("--config-slots", s.whcr.context.config_slots, "slots of the config ring");
-  app.add_option("--telemetry-slots", s.whcr.context.telemetry_slots,
-                 "slots of the telemetry ring");
+  app.add_option("--searches", s.whcr.searches, "block scope: independent searches; 0: automatic")
+      ->check(whole & CLI::Range(0, 65'536));
+  app.add_option("--slice", s.whcr.slice, "iterations of one config; 0: automatic")
+      ->check(whole & CLI::Range(0, 1'000'000'000));
+  app.add_option("--seed", s.whcr.seed, "seed of colorings and searches")->check(whole);
+  app.add_option("--time-limit", s.time_limit, "seconds");
+  app.add_option("--config-slots", s.whcr.context.config_slots, "slots of the config ring")
+      ->check(whole);
+  app.add_option("--telemetry-slots", s.whcr.context.telemetry_slots, "slots of the telemetry ring")
+      ->check(whole);
   app.add_flag("--compare", s.compare,
                "run launch, graph and resident on the same work and print the table");
-  app.add_option("--compare-iterations", s.compare_iterations, "iterations of each search with it");
+  app.add_option("--compare-iterations", s.compare_iterations, "iterations of each search with it")
+      ->check(whole);
   app.add_option("--output", s.output, "write one color per line, 0-based, in vertex order")
       ->type_name("FILE");
   app.add_option("--json", s.json, "write the report for machines")->type_name("FILE");
@@ -59,7 +65,8 @@ void define(CLI::App& app, Settings& s) {
       "Examples:\n  aatgs_whcr --graph queen:8 --colors 9\n"
       "  aatgs_whcr --graph DSJC125.5.col --colors 18 --output colors.txt\n"
       "  aatgs_whcr --graph gnp:200000:0.00005:1 --colors 6 --scope grid\n"
-      "  aatgs_whcr --graph DSJC125.5.col --colors 18 --compare --slice 1");
+      "  aatgs_whcr --graph DSJC125.5.col --colors 18 --compare --slice 1\n"
+      "Exit status: 0 legal; 1 no legal coloring found, or a failure; 2 wrong input or options");
 }
 
 /// A line that is written over, on a terminal only.
@@ -133,16 +140,14 @@ void write_json(const Settings& s, const NamedGraph& g, nlohmann::ordered_json r
   nlohmann::ordered_json document = {{"format", "aatgs-whcr"}, {"version", 1},
                                      {"graph", g.name},        {"colors", s.whcr.colors},
                                      {"seed", s.whcr.seed},    {"runs", std::move(runs)}};
-  std::ofstream file(s.json);
-  file << document.dump(2) << "\n";
-  if (!file.flush()) throw aatgs::InputError(s.json + ": cannot be written");
+  aatgs::program::write_file(s.json, document.dump(2) + "\n");
 }
 
 int solve(const Settings& s, const NamedGraph& g, const std::vector<Color>& initial) {
   WhcrSolver solver(g.graph, s.whcr);
   std::printf("executor      %s\nsearches      %u, slices of %u iterations\n",
               solver.description().c_str(), solver.searches(), solver.slice());
-  std::fflush(stdout);
+  aatgs::program::flush_output();
   WhcrResult result;
   {
     ProgressLine line;
@@ -173,7 +178,7 @@ int compare(const Settings& s, const NamedGraph& g, const std::vector<Color>& in
     std::printf("%-10s %12llu %10.3f %14.4g %10.2f\n", std::string(to_string(kind)).c_str(),
                 static_cast<unsigned long long>(result.total.iterations), result.total.seconds,
                 rate, rate / launch_rate);
-    std::fflush(stdout);
+    aatgs::program::flush_output();
     runs[solver.description()] = to_json(result);
     if (expected.empty()) expected = solver.conflicts_by_search();
     if (solver.conflicts_by_search() != expected) {
@@ -184,19 +189,16 @@ int compare(const Settings& s, const NamedGraph& g, const std::vector<Color>& in
   return 0;
 }
 
-/// Before the work, so that its result is not lost after it.
-void require_writable(const std::string& path) {
-  if (path.empty()) return;
-  const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
-  if (access(folder.c_str(), W_OK) != 0) {
-    throw aatgs::InputError("cannot write " + path + ": " + folder.string() +
-                            " is not a folder that you can write to");
-  }
-}
-
 int run(Settings& s) {
-  require_writable(s.output);
-  require_writable(s.json);
+  if (!(s.time_limit > 0 && s.time_limit <= longest_time_limit)) {  // also refuses a NaN
+    throw aatgs::OptionError("--time-limit " + std::to_string(s.time_limit) +
+                             ": give seconds above 0, up to 1e9");
+  }
+  if (s.compare && !s.output.empty()) {
+    throw aatgs::OptionError("--output with --compare, which keeps no coloring: leave one out");
+  }
+  aatgs::program::require_writable(s.output);
+  aatgs::program::require_writable(s.json);
   s.whcr.context.executor = aatgs::parse_executor(s.executor);
   s.whcr.context.scope = aatgs::parse_scope(s.scope);
   const NamedGraph g = aatgs::coloring::load_graph(s.graph);
@@ -212,23 +214,8 @@ int run(Settings& s) {
 
 int main(int argc, char** argv) {
   Settings settings;
-  CLI::App app("Repairs a random coloring of a graph with k colors on a GpuExecutionContext");
+  CLI::App app("Repairs a random coloring of a graph with k colors on a GpuExecutionContext",
+               "aatgs_whcr");
   define(app, settings);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : 2;
-  }
-  try {
-    return run(settings);
-  } catch (const aatgs::InputError& e) {
-    std::cerr << "aatgs_whcr: " << e.what() << "\n";
-    return 2;
-  } catch (const aatgs::OptionError& e) {
-    std::cerr << "aatgs_whcr: " << e.what() << "\n";
-    return 2;
-  } catch (const std::exception& e) {
-    std::cerr << "aatgs_whcr: " << e.what() << "\n";
-    return 1;
-  }
+  return aatgs::program::run(app, argc, argv, [&] { return run(settings); });
 }

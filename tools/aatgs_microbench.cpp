@@ -46,11 +46,11 @@ class Responder {
 
   void answer(unsigned count) {
     for (unsigned i = 0; i < count; ++i, ++ticket_) {
-      if (!take_config(SingleLane{}, port_.config, ticket_, config_.words)) {
+      if (!take_config(SingleLane{}, port_.config, ticket_, config_.words())) {
         throw std::logic_error("the config to answer is not in the ring");
       }
       mark_taken(port_.config, ticket_);
-      publish_completion(SingleLane{}, port_.telemetry, 0, ticket_, record_.words);
+      publish_completion(SingleLane{}, port_.telemetry, 0, ticket_, record_.words());
     }
   }
 
@@ -160,7 +160,7 @@ void reader_try_read(benchmark::State& state) {
   std::uint64_t end = 0;
   const auto publish_all = [&] {
     for (std::uint32_t i = 0; i < slots; ++i, ++end) {
-      publish_completion(SingleLane{}, port.telemetry, 0, end, record.words);
+      publish_completion(SingleLane{}, port.telemetry, 0, end, record.words());
     }
   };
   run_batches(state, publish_all, [&] {

@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(g++ ninja-build cmake pkg-config python3 python3-venv
-          doctest-dev libbenchmark-dev libcli11-dev nlohmann-json3-dev)
+          clang libclang-rt-14-dev doctest-dev libbenchmark-dev libcli11-dev nlohmann-json3-dev relacy-dev spin)
 
 fail() {
   echo "setup: $*" >&2

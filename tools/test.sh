@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Builds everything and runs all tests, those of the CPU executor also under ThreadSanitizer and
-# under AddressSanitizer with UndefinedBehaviorSanitizer. The last line counts the test cases.
+# under AddressSanitizer with UndefinedBehaviorSanitizer, and each fuzz target for two seconds. The
+# last line counts the test cases.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,12 +11,13 @@ sanitize=(-Dgpu=false -Db_lundef=false)
 tools/build.sh build
 tools/build.sh build-asan "${sanitize[@]}" -Db_sanitize=address,undefined
 tools/build.sh build-tsan "${sanitize[@]}" -Db_sanitize=thread
+tools/fuzz.sh --build
 
 # A failure is counted at the end, by the report.
-for directory in build build-asan build-tsan; do
+for directory in build build-asan build-tsan build-fuzz; do
   echo "== $directory"
   rm -f "$directory/meson-logs/testlog.json"
   .venv/bin/meson test -C "$directory" --no-rebuild --print-errorlogs || true
 done
 
-.venv/bin/python tools/count_tests.py build build-asan build-tsan
+.venv/bin/python tools/count_tests.py build build-asan build-tsan build-fuzz

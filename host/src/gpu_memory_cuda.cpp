@@ -24,8 +24,13 @@ void* CopyStream::allocate(std::size_t bytes) {
   void* data = nullptr;
   AATGS_CUDA(cudaMallocAsync(&data, bytes, stream),
              "allocating " + std::to_string(bytes) + " bytes on device " + std::to_string(device_));
-  AATGS_CUDA(cudaMemsetAsync(data, 0, bytes, stream), "zeroing device memory");
-  AATGS_CUDA(cudaStreamSynchronize(stream), "zeroing device memory");
+  cudaError_t error = cudaMemsetAsync(data, 0, bytes, stream);
+  if (error == cudaSuccess) error = cudaStreamSynchronize(stream);
+  if (error != cudaSuccess) {
+    release(data);
+    aatgs::detail::throw_cuda_error(
+        error, "zeroing " + std::to_string(bytes) + " bytes on device " + std::to_string(device_));
+  }
   return data;
 }
 

@@ -9,6 +9,22 @@
 
 namespace aatgs {
 
+namespace {
+
+void* allocate_host(std::size_t bytes) {
+  void* data = ::operator new(bytes, std::align_val_t(line_bytes), std::nothrow);
+  if (data == nullptr) {
+    throw DeviceError("allocating " + std::to_string(bytes) +
+                          " bytes of host memory failed: free some, or ask for fewer slots or a "
+                          "smaller Buffer",
+                      "cudaErrorMemoryAllocation");
+  }
+  std::memset(data, 0, bytes);
+  return data;
+}
+
+}  // namespace
+
 struct Memory::Stream : gpu::CopyStream {
   using CopyStream::CopyStream;
 };
@@ -18,8 +34,7 @@ Memory::Memory(MemoryKind kind, std::size_t bytes, int device)
   if (bytes == 0) return;
   switch (kind) {
     case MemoryKind::host:
-      data_ = ::operator new(bytes, std::align_val_t(line_bytes));
-      std::memset(data_, 0, bytes);
+      data_ = allocate_host(bytes);
       break;
     case MemoryKind::mapped:
       data_ = gpu::allocate_mapped(bytes, device);
@@ -66,6 +81,12 @@ void Memory::release() noexcept {
       stream_->release(data_);
       break;
   }
+}
+
+void Memory::abandon() noexcept {
+  data_ = nullptr;
+  bytes_ = 0;
+  (void)stream_.release();
 }
 
 void Memory::upload(const void* from, std::size_t bytes, std::size_t offset) {

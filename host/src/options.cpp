@@ -52,9 +52,21 @@ void check_duration(std::string_view name, std::chrono::nanoseconds value) {
                     " ns is negative: give a duration of 0 or more");
 }
 
+/// An enum class holds any int that a program casts to it.
+template <class Enum>
+void check_enumerator(std::string_view name, Enum value, Enum last) {
+  if (value >= Enum{} && value <= last) return;
+  throw OptionError(std::string(name) + " = " + std::to_string(static_cast<std::int64_t>(value)) +
+                    " is no enumerator: give one of those in host/options.hpp");
+}
+
 }  // namespace
 
 void check_options(const ContextOptions& options) {
+  check_enumerator("executor", options.executor, ExecutorKind::cpu);
+  check_enumerator("scope", options.scope, Scope::grid);
+  check_enumerator("config_policy", options.config_policy, ConfigPolicy::reject);
+  check_enumerator("telemetry_policy", options.telemetry_policy, TelemetryPolicy::overwrite_oldest);
   check_ring("config_slots", options.config_slots);
   check_ring("telemetry_slots", options.telemetry_slots);
   check_duration("queue_deadline", options.queue_deadline);
@@ -62,6 +74,10 @@ void check_options(const ContextOptions& options) {
   if (options.step_deadline.count() <= 0) {
     throw OptionError("step_deadline = " + std::to_string(options.step_deadline.count()) +
                       " ns: every device wait needs a deadline, give one above 0");
+  }
+  if (options.start_deadline.count() <= 0) {
+    throw OptionError("start_deadline = " + std::to_string(options.start_deadline.count()) +
+                      " ns: a launch needs time to start, give more than 0");
   }
   if (options.hot_window == 0) {
     throw OptionError("hot_window = 0: at least one worker must poll the bus, give 1 or more");
@@ -75,6 +91,10 @@ void check_options(const ContextOptions& options) {
         "ports = " + std::to_string(options.ports) +
         " in grid scope, which runs one config at a time: give 1, and let the threads "
         "take turns");
+  }
+  if (options.first_ticket > max_first_ticket) {
+    throw OptionError("first_ticket = " + std::to_string(options.first_ticket) + " is above " +
+                      std::to_string(max_first_ticket) + ": tickets would overflow, give less");
   }
   if (options.cpu_threads > 4096) {
     throw OptionError("cpu_threads = " + std::to_string(options.cpu_threads) +

@@ -58,6 +58,13 @@ Port PortMemory::port() const {
   return {config, telemetry, as<PortState>(state_), as<Granule>(feed_)};
 }
 
+void PortMemory::abandon() noexcept {
+  for (Memory* memory :
+       {&config_, &taken_, &telemetry_, &seen_, &counters_, &feed_, &guards_, &state_}) {
+    memory->abandon();
+  }
+}
+
 WorkerCounters PortMemory::sum_counters() const {
   WorkerCounters sum{};
   for (std::uint32_t i = 0; i < workers_; ++i) {
@@ -75,6 +82,17 @@ ResidentMemory::ResidentMemory(MemoryKind workers_memory, const ContextOptions& 
   for (std::uint32_t i = 0; i < options.ports; ++i) {
     ports_.emplace_back(workers_memory, options, sizes, workers);
   }
+}
+
+MemoryNeeds ResidentMemory::needs(const ContextOptions& options, MessageSizes sizes,
+                                  std::uint32_t workers) {
+  const std::size_t config_slot = sizes.config_granules * sizeof(Granule) + sizeof(std::uint32_t);
+  const std::size_t record_slot = sizes.record_granules * sizeof(Granule) + sizeof(std::uint32_t);
+  const std::size_t port = options.config_slots * config_slot +
+                           options.telemetry_slots * record_slot +
+                           workers * sizeof(WorkerCounters) + line_bytes;
+  const std::size_t own = options.telemetry_slots * sizeof(SlotGuard) + sizeof(PortState);
+  return {options.ports * port + sizeof(ControlBlock), options.ports * own + sizeof(ResidentState)};
 }
 
 ControlBlock& ResidentMemory::control() const {

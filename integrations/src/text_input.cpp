@@ -8,8 +8,7 @@
 
 namespace aatgs {
 
-std::string printable(std::string_view text) {
-  constexpr std::size_t most = 200;
+std::string printable(std::string_view text, std::size_t most) {
   std::string out(text.substr(0, most));
   for (char& c : out) {
     if (c < ' ' || c > '~') c = '?';

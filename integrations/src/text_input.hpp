@@ -12,8 +12,9 @@
 
 namespace aatgs {
 
-/// `text` fit for a one-line message: what is not printable ASCII becomes '?', what is long is cut.
-std::string printable(std::string_view text);
+/// `text` fit for a one-line message: what is not printable ASCII becomes '?', what is longer than
+/// `most` is cut.
+std::string printable(std::string_view text, std::size_t most = 200);
 
 /// Throws InputError "NAME:LINE: REASON"; line 0 means the file as a whole.
 [[noreturn]] void throw_at(std::string_view name, std::size_t line, const std::string& reason);

@@ -70,6 +70,7 @@ class ScriptedExecutor final : public Executor<std::uint64_t, std::uint64_t> {
   [[nodiscard]] std::uint64_t parks() const override { return 3; }
   [[nodiscard]] bool is_synchronous() const override { return false; }
   [[nodiscard]] std::string description() const override { return std::string(to_string(kind_)); }
+  void request_abort() override { has_ended_ = true; }
   void check() override {}
   bool stop(StopMode mode, std::chrono::nanoseconds) override {
     if (!has_ended_) --world_.running;

@@ -31,6 +31,7 @@ class ScriptedExecutor final : public Executor<int, int> {
   [[nodiscard]] std::uint64_t parks() const override { return 0; }
   [[nodiscard]] bool is_synchronous() const override { return false; }
   [[nodiscard]] std::string description() const override { return "scripted"; }
+  void request_abort() override {}
   void check() override {
     ++script_.checks;
     if (script_.is_broken) throw DeviceError("the GPU is gone", "cudaErrorLaunchFailure");
@@ -69,7 +70,7 @@ class ScriptedResidency final : public Residency {
   void set(Presence presence) { memory().control().presence = pack_presence(0, presence); }
   void finish(std::uint64_t ticket) {
     const MessageBuffer<CompletionRecord<int>> record{};
-    publish_completion(SingleLane{}, memory().ports()[0].port().telemetry, 0, ticket, record.words);
+    publish_completion(SingleLane{}, memory().ports()[0].port().telemetry, 0, ticket, record.words());
   }
   [[nodiscard]] int revivals() const { return revivals_; }
 

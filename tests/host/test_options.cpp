@@ -70,6 +70,24 @@ TEST_CASE("options: another value that cannot work is taken, or not named") {
   CHECK(contains(refusal([](ContextOptions& o) { o.device = -1; }), "device = -1"));
 }
 
+TEST_CASE("options: a first ticket so near the end of 64 bits that no config finds room is taken") {
+  CHECK(contains(refusal([](ContextOptions& o) { o.first_ticket = ~std::uint64_t{0}; }),
+                 "first_ticket = 18446744073709551615 is above 9223372036854775808"));
+  CHECK(refusal([](ContextOptions& o) { o.first_ticket = max_first_ticket; }).empty());
+}
+
+TEST_CASE("options: an integer that is no enumerator stands for one") {
+  CHECK(contains(refusal([](ContextOptions& o) { o.executor = static_cast<ExecutorKind>(-1); }),
+                 "executor = -1 is no"));
+  CHECK(contains(refusal([](ContextOptions& o) { o.scope = static_cast<Scope>(2); }),
+                 "scope = 2 is no"));
+  CHECK(contains(refusal([](ContextOptions& o) { o.config_policy = static_cast<ConfigPolicy>(9); }),
+                 "config_policy = 9 is no"));
+  CHECK(contains(
+      refusal([](ContextOptions& o) { o.telemetry_policy = static_cast<TelemetryPolicy>(3); }),
+      "telemetry_policy = 3 is no"));
+}
+
 TEST_CASE("options: make_cpu_context takes an executor that it cannot make") {
   for (const auto kind : {ExecutorKind::resident, ExecutorKind::launch_queue, ExecutorKind::launch,
                           ExecutorKind::graph}) {

@@ -125,6 +125,17 @@ TEST_CASE("a header's counts make the reader allocate before it has seen an edge
   CHECK(parse("p edge 3 18446744073709551615\ne 1 2\n").graph.edge_count() == 1);
 }
 
+TEST_CASE("a file over the limits of the caller is read") {
+  const auto limited = [](const std::string& text) {
+    std::istringstream in(text);
+    return input_error([&] { read_dimacs(in, "g.col", {.vertices = 9, .edges = 2}); });
+  };
+  CHECK(limited("p edge 9 2\ne 1 9\ne 2 9\n").empty());
+  CHECK(limited("p edge 10 0\n") == "g.col:1: vertex count 10 is not in 1..9");
+  CHECK(limited("p edge 9 2\ne 1 2\ne 2 1\ne 3 4\n") ==
+        "g.col:4: more edges than the limit of 2");
+}
+
 TEST_CASE("a file cut anywhere inside a line is read as a smaller or other graph") {
   const std::string header = "c path\np edge 120 4\n";
   const std::string whole = header + "e 12 100\ne 100 117\ne 117 118\ne 118 119\n";

@@ -41,6 +41,8 @@ TEST_CASE("a file is not found, loses its name or its reader's warnings") {
   REQUIRE(named.warnings.size() == 1);
   CHECK(
       named.warnings[0].ends_with("tri.5.col:1: 9 edges declared, 3 listed, 3 of them different"));
+  put(dir / "\xFF\x1B[2J.col", "p edge 3 1\ne 1 2\n");
+  CHECK(load_graph((dir / "\xFF\x1B[2J.col").string()).name == "??[2J");
   put(dir / "queen:8", "p edge 3 1\ne 1 2\n");
   CHECK(load_graph((dir / "queen:8").string()).graph.vertex_count() == 3);
   CHECK(load_graph((dir / "queen:8").string()).name == "queen:8");

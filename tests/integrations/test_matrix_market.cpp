@@ -144,8 +144,8 @@ TEST_CASE("a count that does not agree, or a cut file, passes") {
   CHECK(error_of(general + "2 2 2\n1 1 1\n") ==
         "a.mtx:3: the file ends after 1 of 2 declared entries");
   CHECK(error_of(general + "2 2 1\n1 1 1\n2 2 1\n") == "a.mtx:4: more entries than the 1 declared");
-  CHECK(error_of(general + "2 2 18446744073709551615\n1 1 1\n") ==
-        "a.mtx:3: the file ends after 1 of 18446744073709551615 declared entries");
+  CHECK(error_of(general + "2 2 4294967296\n1 1 1\n") ==
+        "a.mtx:3: the file ends after 1 of 4294967296 declared entries");
   CHECK(error_of(general + "2 2 1\n1 1 12") ==
         "a.mtx:3: the file ends inside this line: its last value may be cut (if it is whole, end "
         "its last line)");
@@ -156,6 +156,24 @@ TEST_CASE("an entry listed twice counts in some way or other") {
         "a.mtx:6: entry (1, 2) is listed before, in line 3");
   CHECK(error_of(symmetric + "2 2 3\n2 1 1\n2 2 5\n2 1 1\n") ==
         "a.mtx:5: entry (2, 1) is listed before, in line 3");
+}
+
+TEST_CASE("an entry listed twice whose sum overflows is an error without file and line") {
+  CHECK(error_of(general + "1 1 2\n1 1 1.7e308\n1 1 1.7e308\n") ==
+        "a.mtx:4: entry (1, 1) is listed before, in line 3");
+}
+
+TEST_CASE("a header or a list over the limits takes memory before it is refused") {
+  CHECK(error_of(general + "2 2 4294967297\n") ==
+        "a.mtx:2: entry count 4294967297 is over the limit of 4294967296");
+  const auto limited = [](const std::string& text) {
+    std::istringstream in(text);
+    return input_error([&] { read_matrix_market(in, "a.mtx", {.size = 9, .entries = 2}); });
+  };
+  CHECK(limited(general + "9 9 2\n9 9 1\n1 9 1\n").empty());
+  CHECK(limited(general + "10 1 0\n") == "a.mtx:2: row count 10 is not in 1..9");
+  CHECK(limited(general + "1 10 0\n") == "a.mtx:2: column count 10 is not in 1..9");
+  CHECK(limited(general + "9 9 3\n") == "a.mtx:2: entry count 3 is over the limit of 2");
 }
 
 TEST_CASE("a missing file, a folder or a binary file is a crash or an empty matrix") {

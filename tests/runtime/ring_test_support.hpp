@@ -61,8 +61,8 @@ struct OwnedConfigRing {
 template <class Config>
 bool take(const ConfigRing& ring, std::uint64_t ticket, Config& out) {
   MessageBuffer<Config> buffer;
-  if (!take_config(SingleLane{}, ring, ticket, buffer.words)) return false;
-  std::memcpy(&out, buffer.words, sizeof(Config));
+  if (!take_config(SingleLane{}, ring, ticket, buffer.words())) return false;
+  std::memcpy(&out, buffer.words(), sizeof(Config));
   mark_taken(ring, ticket);
   return true;
 }
@@ -89,7 +89,7 @@ struct OwnedTelemetryRing {
     record.value() = Record{};
     record.value().telemetry = Telemetry::of(ticket);
     record.value().taken_ns = ticket;
-    publish_completion(SingleLane{}, ring, worker, ticket, record.words);
+    publish_completion(SingleLane{}, ring, worker, ticket, record.words());
   }
   [[nodiscard]] std::uint64_t dropped() const {
     std::uint64_t sum = 0;

@@ -113,6 +113,28 @@ TEST_CASE("completion reader: one that is still being written is read") {
   CHECK(done.telemetry == Telemetry::of(0));
 }
 
+TEST_CASE("completion reader: rubbish under a lap that no queued ticket has is read as telemetry") {
+  for (const auto policy : {TelemetryPolicy::block, TelemetryPolicy::drop_newest,
+                            TelemetryPolicy::overwrite_oldest}) {
+    for (const std::uint64_t first : test::first_tickets) {
+      CAPTURE(first);
+      Owned owned(4, first, policy);
+      Reader reader(owned.ring, first, 4);
+      const std::uint32_t slot = owned.shape.slot_of(first);
+      const std::uint32_t lap = owned.shape.lap_of(first);
+      for (const std::uint32_t wrong : {lap + 1, lap + 0x7FFF'FFFFU, lap - 2, lap + 0x8000'0000U}) {
+        for (std::uint32_t i = 0; i < owned.shape.granules; ++i) {
+          owned.granules[slot * owned.shape.granules + i] = Granule::make(1, 2, 3, wrong);
+        }
+        CHECK(read_all(reader, first + 1, 4).empty());
+      }
+      owned.publish(first);
+      CHECK(read_all(reader, first + 1, 4) == std::vector{first});
+      CHECK(reader.overwritten() == 0);
+    }
+  }
+}
+
 TEST_CASE("completion reader: the number of unread completions is wrong") {
   for (const std::uint64_t first : test::first_tickets) {
     CAPTURE(first);

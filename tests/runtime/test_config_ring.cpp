@@ -42,7 +42,7 @@ TEST_CASE("config ring: a slot is written again before it was marked as taken") 
   }
   CHECK_FALSE(producer.has_room());
   MessageBuffer<Config> buffer;
-  CHECK(take_config(SingleLane{}, owned.ring, 0, buffer.words));
+  CHECK(take_config(SingleLane{}, owned.ring, 0, buffer.words()));
   CHECK_FALSE(producer.has_room());
   CHECK(producer.occupied() == 4);
   mark_taken(owned.ring, 0);
@@ -82,7 +82,7 @@ TEST_CASE("config ring: a ticket whose config has not come takes another one") {
   ConfigProducer<Config> producer(owned.ring, 10);
   MessageBuffer<Config> buffer;
   const auto is_there = [&](std::uint64_t ticket) {
-    return take_config(SingleLane{}, owned.ring, ticket, buffer.words);
+    return take_config(SingleLane{}, owned.ring, ticket, buffer.words());
   };
   CHECK_FALSE(is_there(10));
   CHECK_FALSE(config_in_sight(owned.ring, 10));
@@ -101,11 +101,11 @@ TEST_CASE("config ring: a config that is still being written is taken") {
   write_value(message.data(), owned.shape.lap_of(0), Config::of(0));
   MessageBuffer<Config> buffer;
   for (const Granule& granule : message) {
-    CHECK_FALSE(take_config(SingleLane{}, owned.ring, 0, buffer.words));
+    CHECK_FALSE(take_config(SingleLane{}, owned.ring, 0, buffer.words()));
     owned.granules[static_cast<std::size_t>(&granule - message.data())] = granule;
     CHECK(config_in_sight(owned.ring, 0));
   }
-  CHECK(take_config(SingleLane{}, owned.ring, 0, buffer.words));
+  CHECK(take_config(SingleLane{}, owned.ring, 0, buffer.words()));
 }
 
 TEST_CASE("config ring: consumer threads see torn or missing configs") {

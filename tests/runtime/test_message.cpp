@@ -55,12 +55,12 @@ bool round_trips() {
 
   MessageBuffer<T> buffer{};
   MessageBuffer<T> by_lanes{};
-  right = right && read_message(SingleLane{}, slot.data(), granules, lap, buffer.words);
+  right = right && read_message(SingleLane{}, slot.data(), granules, lap, buffer.words());
   std::vector<Granule> written(granules);
   for (std::uint32_t i = 0; i < 32; ++i) {
     const FakeLane lane{i, 32};
-    right = right && read_message(lane, slot.data(), granules, lap, by_lanes.words);
-    write_message(lane, written.data(), granules, lap, buffer.words);
+    right = right && read_message(lane, slot.data(), granules, lap, by_lanes.words());
+    write_message(lane, written.data(), granules, lap, buffer.words());
   }
   return right && buffer.value() == *value && by_lanes.value() == *value &&
          wire_is_right(written, value->byte, Size);
@@ -103,7 +103,7 @@ TEST_CASE("message: one that is only partly written is taken for whole") {
     slot[missing] = Granule::make(1, 2, 3, lap - 1);
     MessageBuffer<T> buffer;
     T read;
-    CHECK_FALSE(read_message(SingleLane{}, slot.data(), granules, lap, buffer.words));
+    CHECK_FALSE(read_message(SingleLane{}, slot.data(), granules, lap, buffer.words()));
     CHECK_FALSE(read_value(slot.data(), lap, read));
   }
 }

@@ -60,14 +60,14 @@ template <class Step, bool Grid>
 __device__ void run_lean(const Step& step, const BenchConfig& config, Granule* answer,
                          std::uint32_t* failed) {
   __shared__ MessageBuffer<BenchTelemetry> out;
-  if (threadIdx.x < 3 * answer_granules) out.words[threadIdx.x] = 0;
+  if (threadIdx.x < 3 * answer_granules) out.words()[threadIdx.x] = 0;
   __syncwarp();
   LeanGroup<Grid> group(failed);
   step(group, config, out.value());
   __syncthreads();
   if (threadIdx.x < 32 && (!Grid || blockIdx.x == 0)) {
     write_message(device::WarpLanes{}, answer, answer_granules, answer_lap(config.ticket),
-                  out.words);
+                  out.words());
   }
 }
 

@@ -2,10 +2,8 @@
 // aatgs_bench: floors and roads side by side in one run.
 #include <cuda_runtime_api.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <ctime>
-#include <fstream>
 #include <iostream>
 
 #include <aatgs/host/errors.hpp>
@@ -14,6 +12,7 @@
 #include "checks.hpp"
 #include "floors.hpp"
 #include "jacobi.hpp"
+#include "program.hpp"
 #include "report.hpp"
 #include "roads.hpp"
 #include "whcr.hpp"
@@ -48,6 +47,11 @@ Plan make_plan(const Settings& settings) {
   Plan plan;
   plan.context = settings.context;
   plan.dimacs = settings.dimacs;
+  constexpr std::size_t longest_pattern = 1000;  // std::regex recurses as deep as a pattern is long
+  if (settings.only.size() > longest_pattern) {
+    throw InputError("--only of " + std::to_string(settings.only.size()) +
+                     " characters: give at most " + std::to_string(longest_pattern));
+  }
   try {
     plan.only = std::regex(settings.only);
   } catch (const std::regex_error& e) {
@@ -75,14 +79,12 @@ std::string describe(const Settings& settings) {
 int run(const Settings& settings) {
   // As many hardware queues as there are: the roads on many streams would wait for each other.
   setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0);
+  check_options(settings.context);
+  const Plan plan = make_plan(settings);
+  program::require_writable(settings.json);
   const std::string obstacle = why_no_gpu(settings.context.device);
   if (!obstacle.empty()) {
-    std::cerr << "aatgs_bench measures a GPU: " << obstacle << "\n";
-    return 1;
-  }
-  const Plan plan = make_plan(settings);
-  if (!settings.json.empty() && !std::ofstream(settings.json, std::ios::app)) {
-    throw InputError(settings.json + ": cannot be written");  // better now than after the run
+    throw DeviceError("aatgs_bench measures a GPU: " + obstacle, "cudaErrorNoDevice");
   }
   Report report;
   report.machine = gpu_name(settings.context.device);
@@ -100,8 +102,8 @@ int run(const Settings& settings) {
                      "fed16/spin/grid/10us/resident or floor/ping_pong");
   }
   fill_checks(report);
+  program::write_file(settings.json, to_json(report));
   std::cout << to_table(report);
-  if (!settings.json.empty()) std::ofstream(settings.json) << to_json(report);
   return 0;
 }
 
@@ -111,8 +113,12 @@ int run(const Settings& settings) {
 int main(int argc, char** argv) {
   aatgs::bench::Settings settings;
   CLI::App app(
-      "Measures what a hand-off to the GPU costs by each road, beside the hardware's floors");
-  app.footer("Example: aatgs_bench --json h200.json");
+      "Measures what a hand-off to the GPU costs by each road, beside the hardware's floors",
+      "aatgs_bench");
+  app.footer(
+      "Example: aatgs_bench --json h200.json\n"
+      "Exit status: 0 measured; 1 a failure, such as no GPU; 2 wrong input or options");
+  const auto whole = aatgs::program::whole_number();
   app.add_option("--json", settings.json, "write the result to this file")->type_name("FILE");
   app.add_flag("--quick", settings.quick, "fewer samples and step lengths; under a minute");
   app.add_option("--only", settings.only, "only the figures whose name contains a match of this")
@@ -121,28 +127,16 @@ int main(int argc, char** argv) {
                  "folder with DSJC125.5.col; without that a generated graph takes its place")
       ->envname("AATGS_DIMACS_DIR")
       ->type_name("DIR");
-  app.add_option("--device", settings.context.device, "CUDA ordinal");
+  app.add_option("--device", settings.context.device, "CUDA ordinal")->check(whole);
   app.add_option("--hot-window", settings.context.hot_window,
-                 "block scope: workers that poll the bus at a time");
-  app.add_option("--workers", settings.context.workers, "blocks that run steps; 0: all that fit");
-  app.add_option("--config-slots", settings.context.config_slots, "slots of the config ring");
+                 "block scope: workers that poll the bus at a time")
+      ->check(whole);
+  app.add_option("--workers", settings.context.workers, "blocks that run steps; 0: all that fit")
+      ->check(whole);
+  app.add_option("--config-slots", settings.context.config_slots, "slots of the config ring")
+      ->check(whole);
   app.add_option("--telemetry-slots", settings.context.telemetry_slots,
-                 "slots of the telemetry ring");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : 2;
-  }
-  try {
-    return aatgs::bench::run(settings);
-  } catch (const aatgs::InputError& e) {
-    std::cerr << "aatgs_bench: " << e.what() << "\n";
-    return 2;
-  } catch (const aatgs::OptionError& e) {
-    std::cerr << "aatgs_bench: " << e.what() << "\n";
-    return 2;
-  } catch (const std::exception& e) {
-    std::cerr << "aatgs_bench: " << e.what() << "\n";
-    return 1;
-  }
+                 "slots of the telemetry ring")
+      ->check(whole);
+  return aatgs::program::run(app, argc, argv, [&] { return aatgs::bench::run(settings); });
 }

@@ -112,7 +112,9 @@ std::string to_json(const Report& report) {
     entry["samples"] = f.samples;
   }
   json["checks"] = report.checks;
-  return json.dump(2) + "\n";
+  // The settings are whatever bytes the command line had.
+  constexpr auto replace = nlohmann::ordered_json::error_handler_t::replace;
+  return json.dump(2, ' ', false, replace) + "\n";
 }
 
 }  // namespace aatgs::bench

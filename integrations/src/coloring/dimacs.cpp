@@ -12,7 +12,8 @@ namespace {
 
 class Parser {
  public:
-  Parser(std::istream& in, const std::string& name) : lines_(in, name) {}
+  Parser(std::istream& in, const std::string& name, const DimacsLimits& limits)
+      : lines_(in, name), limits_(limits) {}
 
   DimacsFile run();
 
@@ -26,6 +27,7 @@ class Parser {
   void compare_counts(DimacsInfo& info) const;
 
   LineReader lines_;
+  DimacsLimits limits_;
   std::size_t problem_line_ = 0;  // 0: not seen yet
   std::uint64_t vertices_ = 0;
   std::uint64_t declared_edges_ = 0;
@@ -56,9 +58,9 @@ void Parser::take_problem(const std::vector<std::string_view>& words) {
     lines_.fail("expected 'p edge N M' or 'p col N M', found '" + printable(lines_.line()) + "'");
   }
   vertices_ = number(words[2], "vertex count");
-  if (vertices_ < 1 || vertices_ > max_vertices) {
+  if (vertices_ < 1 || vertices_ > limits_.vertices) {
     lines_.fail("vertex count " + std::to_string(vertices_) + " is not in 1.." +
-                std::to_string(max_vertices));
+                std::to_string(limits_.vertices));
   }
   declared_edges_ = number(words[3], "edge count");
   problem_line_ = lines_.number();
@@ -74,7 +76,9 @@ void Parser::take_edge(const std::vector<std::string_view>& words) {
     lines_.fail("vertex " + std::to_string(edge.u + 1) +
                 " has an edge to itself, so that no coloring is legal");
   }
-  if (edges_.size() == max_edges) lines_.fail("over " + std::to_string(max_edges) + " edges");
+  if (edges_.size() == limits_.edges) {
+    lines_.fail("more edges than the limit of " + std::to_string(limits_.edges));
+  }
   edges_.push_back(edge);
 }
 
@@ -122,17 +126,17 @@ DimacsFile Parser::run() {
 
 }  // namespace
 
-DimacsFile read_dimacs(std::istream& in, const std::string& name) {
+DimacsFile read_dimacs(std::istream& in, const std::string& name, const DimacsLimits& limits) {
   try {
-    return Parser(in, name).run();
+    return Parser(in, name, limits).run();
   } catch (const std::bad_alloc&) {
     throw_at(name, 0, "this graph does not fit into the memory of this machine");
   }
 }
 
-DimacsFile read_dimacs(const std::filesystem::path& path) {
+DimacsFile read_dimacs(const std::filesystem::path& path, const DimacsLimits& limits) {
   std::ifstream in = open_input(path);
-  return read_dimacs(in, path.string());
+  return read_dimacs(in, path.string(), limits);
 }
 
 void write_dimacs(std::ostream& out, const Graph& graph, const std::string& comment) {

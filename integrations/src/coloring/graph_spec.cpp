@@ -71,9 +71,8 @@ NamedGraph generate(const std::vector<std::string_view>& fields) {
 NamedGraph read_file(std::string_view spec) {
   const std::filesystem::path path(spec);
   DimacsFile file = read_dimacs(path);
-  return {std::move(file.graph),
-          path.extension() == ".col" ? path.stem().string() : path.filename().string(),
-          std::move(file.info.warnings)};
+  const auto name = path.extension() == ".col" ? path.stem() : path.filename();
+  return {std::move(file.graph), printable(name.string()), std::move(file.info.warnings)};
 }
 
 }  // namespace

@@ -47,22 +47,43 @@ void write_to(const fs::path& opened, const fs::path& asked,
   if (!out) refuse(asked, last_system_error());
 }
 
+/// Renaming over a device or a pipe would put a plain file in its place.
+bool must_be_kept(const fs::path& path) {
+  std::error_code ignored;
+  const fs::file_status status = fs::status(path, ignored);
+  if (fs::is_directory(status)) refuse(path, "it is a directory");
+  return fs::exists(status) && !fs::is_regular_file(status);
+}
+
+/// What is to be replaced: a symbolic link stays one.
+fs::path target_of(const fs::path& path) {
+  std::error_code error;
+  if (!fs::exists(path, error)) return path;
+  const fs::path target = fs::canonical(path, error);
+  if (error) refuse(path, error.message());
+  return target;
+}
+
+fs::path temporary_beside(const fs::path& target) {
+  return target.string() + ".tmp" + std::to_string(::getpid());
+}
+
 }  // namespace
 
 void replace_file(const fs::path& path, const std::function<void(std::ostream&)>& write) {
-  std::error_code error;
-  const fs::file_status status = fs::status(path, error);
-  if (fs::is_directory(status)) refuse(path, "it is a directory");
-  // Renaming over a device or a pipe would put a plain file in its place.
-  if (fs::exists(status) && !fs::is_regular_file(status)) return write_to(path, path, write);
-
-  // A symbolic link stays one: its target is replaced.
-  const fs::path target = fs::exists(status) ? fs::canonical(path, error) : path;
-  if (fs::exists(status) && error) refuse(path, error.message());
-  const Temporary temporary(target.string() + ".tmp" + std::to_string(::getpid()));
+  if (must_be_kept(path)) return write_to(path, path, write);
+  const fs::path target = target_of(path);
+  const Temporary temporary(temporary_beside(target));
   write_to(temporary.path, path, write);
+  std::error_code error;
   fs::rename(temporary.path, target, error);
   if (error) refuse(path, error.message());
+}
+
+void require_replaceable(const fs::path& path) {
+  if (must_be_kept(path)) return;
+  const Temporary temporary(temporary_beside(target_of(path)));
+  write_to(temporary.path, path, [](std::ostream&) {});
 }
 
 }  // namespace aatgs::coloring

@@ -14,4 +14,8 @@ namespace aatgs::coloring {
 void replace_file(const std::filesystem::path& path,
                   const std::function<void(std::ostream&)>& write);
 
+/// Tries whether `replace_file` could write there, and leaves everything as it was. What is no plain
+/// file is not tried. Throws InputError where it could not.
+void require_replaceable(const std::filesystem::path& path);
+
 }  // namespace aatgs::coloring

@@ -71,7 +71,11 @@ void write_coloring(const std::filesystem::path& path, std::span<const Color> co
 
 std::vector<Color> read_coloring(const std::filesystem::path& path, std::size_t n) {
   std::ifstream in = open_input(path);
-  LineReader lines(in, path.string());
+  return read_coloring(in, path.string(), n);
+}
+
+std::vector<Color> read_coloring(std::istream& in, const std::string& name, std::size_t n) {
+  LineReader lines(in, name);
   std::vector<Color> colors;
   while (lines.next()) {
     const auto& words = lines.words();

@@ -23,7 +23,8 @@ std::string lower(std::string_view text) {
 
 class Parser {
  public:
-  Parser(std::istream& in, const std::string& name) : lines_(in, name) {}
+  Parser(std::istream& in, const std::string& name, const MatrixLimits& limits)
+      : lines_(in, name), limits_(limits) {}
 
   CsrMatrix run();
 
@@ -40,6 +41,7 @@ class Parser {
   [[noreturn]] void fail_at_duplicate() const;
 
   LineReader lines_;
+  MatrixLimits limits_;
   bool integer_ = false;
   bool symmetric_ = false;
   std::uint64_t rows_ = 0;
@@ -68,9 +70,9 @@ std::uint64_t Parser::number(std::string_view word, const char* what) const {
 
 std::uint64_t Parser::size(std::string_view word, const char* what) const {
   const std::uint64_t parsed = number(word, what);
-  if (parsed < 1 || parsed > max_matrix_size) {
+  if (parsed < 1 || parsed > limits_.size) {
     lines_.fail(std::string(what) + " " + std::to_string(parsed) + " is not in 1.." +
-                std::to_string(max_matrix_size));
+                std::to_string(limits_.size));
   }
   return parsed;
 }
@@ -139,6 +141,10 @@ void Parser::take_sizes() {
   rows_ = size(words[0], "row count");
   columns_ = size(words[1], "column count");
   declared_ = number(words[2], "entry count");
+  if (declared_ > limits_.entries) {
+    lines_.fail("entry count " + std::to_string(declared_) + " is over the limit of " +
+                std::to_string(limits_.entries));
+  }
   if (symmetric_ && rows_ != columns_) {
     lines_.fail("a symmetric matrix of " + std::to_string(rows_) + " x " +
                 std::to_string(columns_) + " is not square");
@@ -201,24 +207,29 @@ CsrMatrix Parser::run() {
       if (e.row != e.column) all.push_back({e.column, e.row, e.value});
     }
   }
-  CsrMatrix matrix(rows_, columns_, all);
-  if (matrix.entry_count() != all.size()) fail_at_duplicate();
-  return matrix;
+  try {
+    CsrMatrix matrix(rows_, columns_, all);
+    if (matrix.entry_count() == all.size()) return matrix;
+  } catch (const InputError&) {
+    // Each entry was checked, so what is wrong is a sum of several: it is not finite.
+  }
+  fail_at_duplicate();
 }
 
 }  // namespace
 
-CsrMatrix read_matrix_market(std::istream& in, const std::string& name) {
+CsrMatrix read_matrix_market(std::istream& in, const std::string& name,
+                             const MatrixLimits& limits) {
   try {
-    return Parser(in, name).run();
+    return Parser(in, name, limits).run();
   } catch (const std::bad_alloc&) {
     throw_at(name, 0, "this matrix does not fit into the memory of this machine");
   }
 }
 
-CsrMatrix read_matrix_market(const std::filesystem::path& path) {
+CsrMatrix read_matrix_market(const std::filesystem::path& path, const MatrixLimits& limits) {
   std::ifstream in = open_input(path);
-  return read_matrix_market(in, path.string());
+  return read_matrix_market(in, path.string(), limits);
 }
 
 }  // namespace aatgs::linear

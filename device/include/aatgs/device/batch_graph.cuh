@@ -62,9 +62,9 @@ __device__ inline void wait_for_previous() {
 template <class Record>
 __device__ bool is_last_block(ResidentState& state, const BlockShared& shared,
                               const MessageBuffer<Record>& record, MessageBuffer<Record>& draft) {
-  constexpr unsigned words = sizeof(record.words) / sizeof(std::uint32_t);
+  constexpr unsigned words = sizeof(record.bytes) / sizeof(MessageWord);
   if (blockIdx.x == 0) {
-    for (unsigned i = threadIdx.x; i < words; i += 32) draft.words[i] = record.words[i];
+    for (unsigned i = threadIdx.x; i < words; i += 32) draft.words()[i] = record.words()[i];
   }
   if (threadIdx.x == 0 && shared.failed != 0) {
     atomicExch(&state.fail_code[0], shared.code);
@@ -82,7 +82,7 @@ __device__ bool is_last_block(ResidentState& state, const BlockShared& shared,
 /// One step of a graph of them: the whole grid runs config `i`. The next kernel launches meanwhile;
 /// its config is read before this one has ended, its step begins after.
 template <class Step, class Config, class Telemetry>
-__global__ void __launch_bounds__(step_block_threads<Step>())
+__global__ void __launch_bounds__(step_block_threads<Step>(), 1)
     batch_graph_kernel(const __grid_constant__ QueuedArgs args, const __grid_constant__ Step step,
                        const GraphConfigs<Config>* batch, std::uint32_t i,
                        MessageBuffer<CompletionRecord<Telemetry>>* draft) {
@@ -102,9 +102,9 @@ __global__ void __launch_bounds__(step_block_threads<Step>())
   step(group, config.value(), record.value().telemetry);
   __syncthreads();
   if (threadIdx.x < 32 && is_last_block(*args.state, shared, record, *draft)) {
-    constexpr unsigned words = sizeof(record.words) / sizeof(std::uint32_t);
+    constexpr unsigned words = sizeof(record.bytes) / sizeof(MessageWord);
     for (unsigned k = threadIdx.x; k < words; k += 32) {
-      record.words[k] = load_shared(&draft->words[k]);
+      record.words()[k] = load_shared(&draft->words()[k]);
     }
     __syncwarp();
     if (threadIdx.x == 0) {
@@ -118,7 +118,7 @@ __global__ void __launch_bounds__(step_block_threads<Step>())
       state.exited = 0;
     }
     __syncwarp();
-    publish_completion(WarpLanes{}, args.telemetry, of.worker, of.place, record.words);
+    publish_completion(WarpLanes{}, args.telemetry, of.worker, of.place, record.words());
   }
   if constexpr (requires { step.leave(group); }) step.leave(group);
 }

@@ -58,14 +58,14 @@ __device__ void run_queued_block(const QueuedArgs& args, const Step& step, const
     }
     device_fence();  // what this step wrote is visible before its telemetry is
     __syncwarp();
-    publish_completion(WarpLanes{}, args.telemetry, of.worker, of.place, record.words);
+    publish_completion(WarpLanes{}, args.telemetry, of.worker, of.place, record.words());
   }
   if constexpr (requires { step.leave(group); }) step.leave(group);
 }
 
 /// A launch of one block for one config.
 template <class Step, class Config, class Telemetry>
-__global__ void __launch_bounds__(step_block_threads<Step>())
+__global__ void __launch_bounds__(step_block_threads<Step>(), 1)
     queued_block_kernel(const __grid_constant__ QueuedArgs args, const __grid_constant__ Step step,
                         const __grid_constant__ Config config,
                         const __grid_constant__ QueuedTicket of) {
@@ -88,7 +88,7 @@ __device__ void fetch_config(MessageBuffer<Config>& to, const MessageBuffer<Conf
 
 /// A launch of one block for each of many configs. `first`: of block 0; the others follow.
 template <class Step, class Config, class Telemetry>
-__global__ void __launch_bounds__(step_block_threads<Step>())
+__global__ void __launch_bounds__(step_block_threads<Step>(), 1)
     batch_block_kernel(const __grid_constant__ QueuedArgs args, const __grid_constant__ Step step,
                        const MessageBuffer<Config>* configs,
                        const __grid_constant__ QueuedTicket first) {
@@ -103,7 +103,7 @@ __global__ void __launch_bounds__(step_block_threads<Step>())
 /// The whole grid, launched cooperatively, runs one config. Kernels of one stream share `state`,
 /// which each leaves as it found it.
 template <class Step, class Config, class Telemetry>
-__global__ void __launch_bounds__(step_block_threads<Step>())
+__global__ void __launch_bounds__(step_block_threads<Step>(), 1)
     queued_grid_kernel(const __grid_constant__ QueuedArgs args, const __grid_constant__ Step step,
                        const __grid_constant__ Config config,
                        const __grid_constant__ QueuedTicket of) {
@@ -136,7 +136,7 @@ __global__ void __launch_bounds__(step_block_threads<Step>())
     }
     __syncwarp();
     if (blockIdx.x == 0) {
-      publish_completion(WarpLanes{}, args.telemetry, of.worker, of.place, record.words);
+      publish_completion(WarpLanes{}, args.telemetry, of.worker, of.place, record.words());
     }
   }
   if constexpr (requires { step.leave(group); }) step.leave(group);

@@ -19,10 +19,12 @@ struct ResidentArgs {
   GridCell* cells;              ///< grid scope: [2][workers]
   Granule* staging;             ///< grid scope: [staging_slots][config.shape.granules + 1]
   std::uint64_t park_after_ns;  ///< 0: never
+  std::uint64_t leave_after;    ///< configs of a port in one launch; 0: any number
   std::uint64_t step_deadline_ns;
   std::uint32_t port_count;  ///< grid scope: 1
   std::uint32_t workers;     ///< blocks that run steps; one more is the service block
   std::uint32_t launch;      ///< number of this launch, from 0
+  bool bounded;              ///< leave as soon as nothing is queued
 };
 
 static_assert(std::is_trivially_copyable_v<ResidentArgs>);

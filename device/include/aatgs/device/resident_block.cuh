@@ -34,14 +34,14 @@ __device__ inline Turn wait_for_turn(const ResidentArgs& args, const PortState& 
                                      std::uint64_t ticket) {
   const Progress* progress = &state.far;
   for (;;) {
-    const std::uint32_t order = load_shared(&args.state->order);
+    const auto order = static_cast<Command>(load_shared(&args.state->order));
     const Progress seen = read_progress(*progress);
     const Feed feed = to_feed(seen.feed);
     const auto ahead = static_cast<std::int64_t>(ticket - seen.taken);
     const bool stream = static_cast<std::int64_t>(feed.end - seen.taken) > 0;
     const auto window = static_cast<std::int64_t>(feed.window);
     // By vote: lanes that read at different moments must not part.
-    if (!WarpLanes::all(order != static_cast<std::uint32_t>(Command::abort))) return Turn::leave;
+    if (!WarpLanes::all(order != Command::abort && order != Command::yield)) return Turn::leave;
     if (progress == &state.far) {
       if (!WarpLanes::all(ahead > (stream ? window : 0) + far_from)) {
         progress = &state.near;
@@ -52,7 +52,7 @@ __device__ inline Turn wait_for_turn(const ResidentArgs& args, const PortState& 
       if (WarpLanes::all(stream && ahead < window)) return Turn::fed;
       if (WarpLanes::all(ahead == 0 && seen.finished == ticket)) return Turn::alone;
     }
-    if (!WarpLanes::all(order != static_cast<std::uint32_t>(Command::leave))) return Turn::leave;
+    if (!WarpLanes::all(order != Command::leave)) return Turn::fed;  // one look, and it leaves
     if (ahead > 0) __nanosleep(min(ahead, 4096L) * (stream ? trip_ns / window : alone_pace_ns));
   }
 }
@@ -61,7 +61,7 @@ __device__ inline Turn wait_for_turn(const ResidentArgs& args, const PortState& 
 /// trip over the bus, not one for every 32. False: abort.
 template <std::uint32_t Granules>
 __device__ bool read_rest(const ResidentArgs& args, const Granule* slot, std::uint32_t lap,
-                          std::uint32_t* words) {
+                          MessageWord* words) {
   constexpr std::uint32_t rounds = (Granules - 1) / 32;
   do {
     Granule seen[rounds];
@@ -93,7 +93,7 @@ __device__ bool read_rest(const ResidentArgs& args, const Granule* slot, std::ui
 /// they save the 0.2 us of a fence.
 template <std::uint32_t Granules>
 __device__ bool poll_for_config(const ResidentArgs& args, const ConfigRing& ring,
-                                std::uint64_t ticket, bool alone, std::uint32_t* words) {
+                                std::uint64_t ticket, bool alone, MessageWord* words) {
   constexpr std::uint32_t first = Granules < 32 ? Granules : 32;
   const Granule* slot = ring.granules + ring.shape.offset_of(ticket);
   const std::uint32_t lap = ring.shape.lap_of(ticket);
@@ -117,7 +117,7 @@ __device__ bool poll_for_config(const ResidentArgs& args, const ConfigRing& ring
 /// The config of `ticket` into `words`, when it comes. False: leave instead. One warp.
 template <std::uint32_t Granules>
 __device__ bool take(const ResidentArgs& args, const Port& port, std::uint64_t ticket,
-                     std::uint32_t* words) {
+                     MessageWord* words) {
   const Turn turn = wait_for_turn(args, *port.state, ticket);
   return turn != Turn::leave &&
          poll_for_config<Granules>(args, port.config, ticket, turn == Turn::alone, words);
@@ -139,7 +139,7 @@ __device__ inline void count_taken(PortState& state, std::uint64_t ticket) {
 /// The persistent kernel of `Scope::block`: every worker block takes a config of its port when it
 /// is free, runs the step and publishes the completion; the last block serves the host's orders.
 template <class Step, class Config, class Telemetry>
-__global__ void __launch_bounds__(step_block_threads<Step>())
+__global__ void __launch_bounds__(step_block_threads<Step>(), 1)
     resident_block_kernel(const __grid_constant__ ResidentArgs args,
                           const __grid_constant__ Step step) {
   constexpr unsigned Threads = step_block_threads<Step>();
@@ -171,7 +171,7 @@ __global__ void __launch_bounds__(step_block_threads<Step>())
         ticket = __shfl_sync(~0U, ticket, 0);
       }
       const bool here =
-          block_scope::take<MessageBuffer<Config>::granules>(args, port, ticket, config.words);
+          block_scope::take<MessageBuffer<Config>::granules>(args, port, ticket, config.words());
       if (threadIdx.x == 0) {
         leaving = !here;
         if (here) {
@@ -203,7 +203,7 @@ __global__ void __launch_bounds__(step_block_threads<Step>())
       }
       device_fence();  // what this step wrote is visible before its telemetry is
       __syncwarp();
-      publish_completion(WarpLanes{}, port.telemetry, worker, ticket, record.words);
+      publish_completion(WarpLanes{}, port.telemetry, worker, ticket, record.words());
       if (threadIdx.x == 0) block_scope::count_one(state.near.finished);
       __syncwarp();  // all lanes have read the record before thread 0 begins the next
     }

@@ -27,10 +27,13 @@ __device__ void feed(const ResidentArgs& args) {
   std::uint64_t next = load_shared(&progress.finished);
   bool was_running = false;
   Backoff backoff;
-  // By vote: lanes that read at different moments must not part.
-  while (WarpLanes::all(load_shared(order) == static_cast<std::uint32_t>(Command::run))) {
+  for (;;) {
+    const auto command = static_cast<Command>(load_shared(order));
     const Progress seen = read_progress(progress);
-    const bool fed = static_cast<std::int64_t>(to_feed(seen.feed).end - next) > 0;
+    const bool leave = command == Command::leave;
+    const bool fed = leave || static_cast<std::int64_t>(to_feed(seen.feed).end - next) > 0;
+    // By vote: lanes that read at different moments must not part.
+    if (!WarpLanes::all(command == Command::run || leave)) break;
     if (!WarpLanes::all(fed || seen.finished == next)) {  // see block_scope::wait_for_turn
       was_running = true;
       continue;
@@ -39,6 +42,7 @@ __device__ void feed(const ResidentArgs& args) {
     was_running = false;
     const std::uint32_t moved = stage_configs<Granules>(args, next);
     if (moved == 0) {
+      if (!WarpLanes::all(!leave || seen.finished != next)) break;
       backoff.pause();
       continue;
     }
@@ -67,7 +71,7 @@ __device__ void publish(const ResidentArgs& args, ArrivalFlags flags, GridBarrie
     store_shared(&args.ports[0].state->near.finished, ticket + 1);
   }
   __syncwarp();
-  publish_completion(WarpLanes{}, args.ports[0].telemetry, 0, ticket, record.words);
+  publish_completion(WarpLanes{}, args.ports[0].telemetry, 0, ticket, record.words());
   __syncwarp();
   if (threadIdx.x == 0) record.value() = Record{};
 }
@@ -78,7 +82,7 @@ __device__ void publish(const ResidentArgs& args, ArrivalFlags flags, GridBarrie
 /// block stages the next ones meanwhile. Between two steps stands one barrier: the next config is
 /// read from device memory while it is waited for.
 template <class Step, class Config, class Telemetry>
-__global__ void __launch_bounds__(step_block_threads<Step>())
+__global__ void __launch_bounds__(step_block_threads<Step>(), 1)
     resident_grid_kernel(const __grid_constant__ ResidentArgs args,
                          const __grid_constant__ Step step) {
   constexpr unsigned threads = step_block_threads<Step>();

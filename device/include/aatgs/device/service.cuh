@@ -14,16 +14,22 @@ class Service {
       : args_(args),
         port_(args.ports[WarpLanes::rank() < args.port_count ? WarpLanes::rank() : 0]),
         mine_(WarpLanes::rank() < args.port_count),
+        first_(load_shared(&port_.state->near.taken)),
         quiet_since_(now()) {}
 
   /// Until the kernel is to leave; `order` says so to the workers.
   __device__ void run() {
     announce(Presence::running);
+    if (args_.bounded) return run_bounded();
     for (;;) {
-      const std::uint32_t command = __shfl_sync(~0U, load_shared(&args_.control->command), 0);
+      const Command command = read_command();
       if (mine_) pass_on_feed();
-      if (command != static_cast<std::uint32_t>(Command::run)) return order(command);
-      if (should_park()) return order(static_cast<std::uint32_t>(Command::leave));
+      if (command == Command::leave || command == Command::abort) return order(command);
+      if (has_done_its_share()) {
+        announce(Presence::parking);
+        return order(Command::yield);
+      }
+      if (should_park(command)) return order(Command::leave);
       __nanosleep(nap_ns);
     }
   }
@@ -32,6 +38,26 @@ class Service {
   static constexpr std::uint32_t nap_ns = 200;
   /// Longer than a host's store can wait in its store buffer.
   static constexpr std::uint64_t store_drain_ns = 50'000;
+
+  __device__ Command read_command() const {
+    return static_cast<Command>(__shfl_sync(~0U, load_shared(&args_.control->command), 0));
+  }
+
+  /// The host launches such a kernel again for what it queues later.
+  __device__ void run_bounded() {
+    order(Command::leave);
+    while (!WarpLanes::all(load_shared(&args_.state->exited) == args_.workers)) {
+      if (read_command() == Command::abort) order(Command::abort);
+      __nanosleep(nap_ns);
+    }
+    announce(Presence::parking);
+  }
+
+  /// Rings and claims outlive the launch, so that there is nothing to wait for.
+  __device__ bool has_done_its_share() const {
+    if (args_.leave_after == 0) return false;
+    return !WarpLanes::all(load_shared(&port_.state->near.taken) - first_ < args_.leave_after);
+  }
 
   /// The same for all lanes.
   __device__ static std::uint64_t now() { return __shfl_sync(~0U, timer_ns(), 0); }
@@ -47,7 +73,7 @@ class Service {
   /// cost every config 20 ns; so the last look waits until a store from before the host's look has
   /// surely arrived (Morrison and Afek, Temporally Bounding TSO, ASPLOS 2015). Should the bound
   /// ever fail, the host's next poll sees the announcement and relaunches.
-  __device__ bool should_park() {
+  __device__ bool should_park(Command command) {
     const std::uint64_t taken = load_shared(&port_.state->near.taken);
     const bool idle = WarpLanes::all(taken == load_shared(&port_.state->near.finished));
     const bool moved = !WarpLanes::all(taken == taken_);
@@ -56,7 +82,10 @@ class Service {
       quiet_since_ = now();
       return false;
     }
-    if (args_.park_after_ns == 0 || now() - quiet_since_ < args_.park_after_ns) return false;
+    if (command != Command::park &&
+        (args_.park_after_ns == 0 || now() - quiet_since_ < args_.park_after_ns)) {
+      return false;
+    }
     announce(Presence::parking);
     full_fence();
     for (const std::uint64_t begin = now(); now() - begin < store_drain_ns;) {
@@ -82,13 +111,16 @@ class Service {
     store_shared(&args_.control->presence, pack_presence(args_.launch, presence));
   }
 
-  __device__ void order(std::uint32_t command) const {
-    if (WarpLanes::rank() == 0) store_shared(&args_.state->order, command);
+  __device__ void order(Command command) const {
+    if (WarpLanes::rank() == 0) {
+      store_shared(&args_.state->order, static_cast<std::uint32_t>(command));
+    }
   }
 
   const ResidentArgs& args_;
   const Port& port_;
   bool mine_;
+  std::uint64_t first_;
   std::uint64_t taken_ = no_ticket;
   std::uint64_t quiet_since_;
 };

@@ -17,7 +17,7 @@ struct SingleArgs {
 
 /// One block runs one config. The ticket comes with the config, so that a graph can replay it.
 template <class Step, class Config, class Telemetry>
-__global__ void __launch_bounds__(step_block_threads<Step>())
+__global__ void __launch_bounds__(step_block_threads<Step>(), 1)
     single_block_kernel(const __grid_constant__ SingleArgs args, const __grid_constant__ Step step,
                         const Config* config, const std::uint64_t* ticket,
                         CompletionRecord<Telemetry>* out) {
@@ -46,7 +46,7 @@ __global__ void __launch_bounds__(step_block_threads<Step>())
 
 /// The whole grid, launched cooperatively, runs one config.
 template <class Step, class Config, class Telemetry>
-__global__ void __launch_bounds__(step_block_threads<Step>())
+__global__ void __launch_bounds__(step_block_threads<Step>(), 1)
     single_grid_kernel(const __grid_constant__ SingleArgs args, const __grid_constant__ Step step,
                        const Config* config, const std::uint64_t* ticket,
                        CompletionRecord<Telemetry>* out) {

@@ -29,7 +29,7 @@ class StagedConfig {
   __device__ std::uint64_t taken_ns() const { return time_[0] | (std::uint64_t{time_[1]} << 32); }
 
   __device__ void set(std::uint32_t i, const Granule& g) {
-    unpack_granule(g, i < granules ? config_.words + 3 * i : time_);
+    unpack_granule(g, i < granules ? config_.words() + 3 * i : time_);
   }
 
  private:

@@ -9,6 +9,7 @@
 #include <aatgs/host/options.hpp>
 #include <aatgs/host/trial.hpp>
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <deque>
@@ -166,8 +167,17 @@ class AutomaticExecutor final : public Executor<Config, Telemetry> {
     return true;
   }
 
+  bool park(std::chrono::nanoseconds deadline) override {
+    return way_ == BatchWay::together || road_->park(deadline);
+  }
+  /// Another thread may be changing roads: it passes this on at its next `check`.
+  void request_abort() override { has_ended_ = true; }
+  [[nodiscard]] std::string hang_report() const override { return road_->hang_report(); }
+
   void check() override {
-    if (way_ == BatchWay::one_by_one) road_->check();
+    if (way_ != BatchWay::one_by_one) return;
+    if (has_ended_) road_->request_abort();
+    road_->check();
   }
   bool stop(StopMode mode, std::chrono::nanoseconds deadline) override {
     has_ended_ = true;
@@ -301,7 +311,7 @@ class AutomaticExecutor final : public Executor<Config, Telemetry> {
       }
       queued += count;
       collected += done;
-      if (count == 0 && done == 0) waiter.again(*road_);
+      if (count == 0 && done == 0) waiter.again([this] { road_->check(); });
     }
   }
 
@@ -382,7 +392,7 @@ class AutomaticExecutor final : public Executor<Config, Telemetry> {
   std::size_t current_ = 0;
   std::size_t target_ = 0;
   Stage stage_ = Stage::measuring;
-  bool has_ended_ = false;
+  std::atomic<bool> has_ended_ = false;
   Trial trial_;
   int trials_ = 0;
   std::uint64_t configs_ = 0;    // of all trials

@@ -53,7 +53,7 @@ class PolledBatchRoad : public BatchRoad<Config, Telemetry> {
         ++collected;
         moved = true;
       }
-      if (!moved) waiter.again(*this);
+      if (!moved) waiter.again([this] { check(); });
     }
   }
 

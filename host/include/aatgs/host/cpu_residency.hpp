@@ -2,12 +2,14 @@
 #pragma once
 
 #include <aatgs/host/cpu_group.hpp>
+#include <aatgs/host/errors.hpp>
 #include <aatgs/host/host_clock.hpp>
 #include <aatgs/host/residency.hpp>
 #include <aatgs/runtime/step.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cuda/atomic>
+#include <exception>
 #include <memory>
 #include <string>
 #include <thread>
@@ -28,6 +30,7 @@ class CpuResidency final : public Residency {
  public:
   using Record = CompletionRecord<Telemetry>;
 
+  /// Throws `Error` if the threads cannot be started.
   CpuResidency(std::unique_ptr<ResidentMemory> memory, const Step& step,
                const ContextOptions& options)
       : Residency(std::move(memory)),
@@ -37,8 +40,9 @@ class CpuResidency final : public Residency {
         count_(cpu_thread_count(options)),
         grid_(scope_ == Scope::grid ? count_ : 1, abort_) {
     for (std::uint32_t i = 0; i < count_; ++i) {
-      threads_.emplace_back([this, i] { scope_ == Scope::grid ? run_grid(i) : run_block(i); });
+      workers_.push_back(std::make_unique<Worker>(*this, i));
     }
+    start_threads();
   }
   ~CpuResidency() override { make_leave(Command::abort, std::chrono::nanoseconds::max()); }
 
@@ -53,12 +57,60 @@ class CpuResidency final : public Residency {
   }
 
  private:
+  /// All that a thread needs memory for, on lines of its own: it has nobody to tell that there is
+  /// none.
+  struct alignas(line_bytes) Worker {
+    Worker(CpuResidency& all, std::uint32_t i)
+        : own(1, all.abort_),
+          group(all.scope_ == Scope::grid ? all.grid_ : own, all.scope_ == Scope::grid ? i : 0,
+                step_scratch_bytes(all.step_)) {}
+
+    CpuGroupShared own;  // block scope
+    CpuGroup group;
+  };
+
+  enum class Gate { closed, open, given_up };
+
+  /// All threads or none: in grid scope they wait for each other.
+  void start_threads() {
+    try {
+      threads_.reserve(count_);
+      for (std::uint32_t i = 0; i < count_; ++i) {
+        threads_.emplace_back([this, i] {
+          gate_.wait(Gate::closed);
+          if (gate_ == Gate::open) run(i);
+        });
+      }
+    } catch (const std::exception& e) {
+      const std::size_t started = threads_.size();
+      tell_threads(Gate::given_up);
+      threads_.clear();
+      throw Error("starting thread " + std::to_string(started + 1) + " of " +
+                  std::to_string(count_) + " of the cpu executor failed (" + e.what() +
+                  "): ask for fewer cpu_threads");
+    }
+    tell_threads(Gate::open);
+  }
+  void tell_threads(Gate gate) {
+    gate_ = gate;
+    gate_.notify_all();
+  }
+  void run(std::uint32_t i) { scope_ == Scope::grid ? run_grid(i) : run_block(i); }
+
   /// A thread cannot be killed: this waits for the step at work, however long the deadline.
   bool make_leave(Command command, std::chrono::nanoseconds) override {
-    if (command == Command::abort) abort_ = true;
-    store_shared(&control_.command, static_cast<std::uint32_t>(command));
+    if (command == Command::abort) {
+      order_abort();
+    } else {
+      store_shared(&control_.command, static_cast<std::uint32_t>(command));
+    }
     threads_.clear();
     return true;
+  }
+
+  void order_abort() override {
+    abort_ = true;
+    Residency::order_abort();
   }
 
   [[nodiscard]] Port port_of(std::uint32_t worker) const {
@@ -73,7 +125,7 @@ class CpuResidency final : public Residency {
   /// Waits for the config of `ticket`; false: leave.
   bool take(const ConfigRing& ring, std::uint64_t ticket, MessageBuffer<Config>& config,
             MessageBuffer<Record>& record) {
-    for (unsigned polls = 0; !abort_ && !take_config(SingleLane{}, ring, ticket, config.words);
+    for (unsigned polls = 0; !abort_ && !take_config(SingleLane{}, ring, ticket, config.words());
          ++polls) {
       if (told_to_leave()) return false;
       if (polls < hot_polls) {
@@ -96,7 +148,7 @@ class CpuResidency final : public Residency {
       record.value().status = CompletionStatus::failed;
       record.value().code = shared.code;
     }
-    publish_completion(SingleLane{}, ring, worker, ticket, record.words);
+    publish_completion(SingleLane{}, ring, worker, ticket, record.words());
   }
 
   void enter(CpuGroup& group) {
@@ -107,8 +159,8 @@ class CpuResidency final : public Residency {
   }
 
   void run_block(std::uint32_t worker) {
-    CpuGroupShared shared(1, abort_);
-    CpuGroup group(shared, 0, step_scratch_bytes(step_));
+    CpuGroupShared& shared = workers_[worker]->own;
+    CpuGroup& group = workers_[worker]->group;
     MessageBuffer<Config> config;
     MessageBuffer<Record> record;
     const Port port = port_of(worker);
@@ -124,7 +176,7 @@ class CpuResidency final : public Residency {
   }
 
   void run_grid(std::uint32_t rank) {
-    CpuGroup group(grid_, rank, step_scratch_bytes(step_));
+    CpuGroup& group = workers_[rank]->group;
     Telemetry ignored{};  // only rank 0 may write telemetry
     const Port port = port_of(0);
     enter(group);
@@ -154,6 +206,8 @@ class CpuResidency final : public Residency {
   MessageBuffer<Config> grid_config_;
   MessageBuffer<Record> grid_record_;
   bool leaving_ = false;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::atomic<Gate> gate_ = Gate::closed;
   std::vector<std::jthread> threads_;  // last: it must end before what it uses
 };
 

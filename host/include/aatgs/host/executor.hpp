@@ -88,8 +88,17 @@ class Executor {
     return false;
   }
 
-  /// Throws `DeviceError` if the GPU has failed, `UseError` if another port has ended the executor.
-  /// Slow: for waits, not for every config.
+  /// Leaves the GPU at the next moment without work, until the next config. False: not within the
+  /// deadline. True at once if nothing stays there between configs.
+  virtual bool park(std::chrono::nanoseconds) { return true; }
+  /// Ends all work soon, for all ports, and waits for nothing. From any thread.
+  virtual void request_abort() = 0;
+  /// One line on the configs that are not back: which run, which wait, and where the device has
+  /// given up a wait. Readable while the GPU is wedged. Empty: there are none.
+  [[nodiscard]] virtual std::string hang_report() const { return {}; }
+
+  /// Throws `DeviceError` if the GPU has failed, `UseError` if another port or thread has ended the
+  /// executor, `TimeoutError` if it does not start. Slow: for waits, not for every config.
   virtual void check() = 0;
   /// Ends, for all ports; completions written so far can still be collected. False: not within the
   /// deadline.

@@ -54,11 +54,12 @@ class alignas(line_bytes) GpuExecutionContext {
   /// `ports`; port 0 is this object. Lives as long as this object. Throws `UseError`.
   [[nodiscard]] GpuExecutionContext& port(std::uint32_t i);
 
-  /// Queues a config if there is room. Never waits, allocates, locks or throws, but for a change of
-  /// executors while `automatic` measures.
+  /// Queues a config if there is room. Never waits, allocates or locks, but for a change of
+  /// executors while `automatic` measures. This call, like every other, throws `DeviceError` from
+  /// when it is known that the GPU has failed; completions that came before can be polled first.
   [[nodiscard]] QueueResult try_queue(const Config& config);
   /// Queues a config, by default as the options' policy and deadline say. If it cannot, the status
-  /// names the full ring. Throws `DeviceError` if the GPU fails meanwhile.
+  /// names the full ring.
   [[nodiscard]] QueueResult queue(const Config& config);
   [[nodiscard]] QueueResult queue(const Config& config, Deadline deadline);
 
@@ -96,6 +97,18 @@ class alignas(line_bytes) GpuExecutionContext {
   /// the deadline. Later calls do nothing.
   bool shutdown(StopMode mode, Deadline deadline = std::chrono::seconds(10));
 
+  /// Leaves the GPU now rather than after `park_after`, when nothing is queued or running, so that
+  /// others can have it; the next config brings it back. False: not within the deadline.
+  [[nodiscard]] bool park(Deadline deadline = std::chrono::seconds(1));
+
+  /// Ends all work of all ports soon. The one call for any thread: those that use the context find
+  /// it closed, and their waits throw `UseError`. `shutdown` still has to follow.
+  void request_abort() { executor_->request_abort(); }
+
+  /// One line that names the configs which are not back, and where the device has given up a wait;
+  /// empty if there are none. For a wait that took too long, or after a `shutdown` that failed.
+  [[nodiscard]] std::string hang_report() const { return executor_->hang_report(); }
+
   /// What it runs on, and why that was chosen.
   [[nodiscard]] ExecutorKind executor() const { return choice().kind; }
   [[nodiscard]] const std::string& reason() const { return choice().reason; }
@@ -120,6 +133,13 @@ class alignas(line_bytes) GpuExecutionContext {
   bool collect_aside();
   bool run_batch_aside(std::span<const Config> configs, std::vector<Done>& results);
   void count_overflow(QueueStatus status);
+  void check();
+  void throw_failure() const;
+  /// Now and then asks whether the GPU is still well: a loop that only polls would never know.
+  void count_miss() {
+    if (closed_) return throw_failure();
+    if (++misses_ % misses_per_check == 0) check();
+  }
   void sample_rings();
 
   std::unique_ptr<Executor<Config, Telemetry>> executor_;
@@ -134,6 +154,9 @@ class alignas(line_bytes) GpuExecutionContext {
   std::uint64_t lost_before_ = 0;
   mutable std::uint64_t lost_known_ = 0;  // as of the last look: with many workers one is dear
   std::uint64_t parks_before_ = 0;
+  static constexpr std::uint32_t misses_per_check = 1U << 14;  // about half a millisecond
+  std::uint32_t misses_ = 0;
+  std::optional<DeviceError> failure_;
   bool closed_ = false;
   bool stopped_ = false;
 };

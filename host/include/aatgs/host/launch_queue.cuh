@@ -64,8 +64,15 @@ class LaunchQueue final : public Executor<Config, Telemetry> {
   }
 
   ~LaunchQueue() override {
-    stop(StopMode::abort, std::chrono::seconds(10));
-    for (const Lane& lane : lanes_) cudaStreamDestroy(lane.stream);
+    if (stop(StopMode::abort, std::chrono::seconds(is_stuck_ ? 0 : 10))) {
+      for (const Lane& lane : lanes_) cudaStreamDestroy(lane.stream);
+      return;
+    }
+    memory_.abandon();
+    control_.abandon();
+    state_.abandon();
+    cells_.abandon();
+    orders_->words.abandon();
   }
 
   QueueStatus try_submit(const Config& config) override {
@@ -104,8 +111,8 @@ class LaunchQueue final : public Executor<Config, Telemetry> {
   void check() override {
     if (orders_->has_ended) {
       throw UseError(
-          "waiting for configs of a context that was shut down through another port: flush all "
-          "ports before the shutdown");
+          "waiting for configs of a context that was ended through another port or by another "
+          "thread: flush before that");
     }
     for (const Lane& lane : lanes_) {
       const cudaError_t error = cudaStreamQuery(lane.stream);
@@ -115,15 +122,27 @@ class LaunchQueue final : public Executor<Config, Telemetry> {
     }
   }
 
+  void request_abort() override {
+    orders_->has_ended = true;
+    store_shared(&orders_->words.data()->order, static_cast<std::uint32_t>(Command::abort));
+  }
+  [[nodiscard]] std::string hang_report() const override {
+    const std::uint64_t in_sight = std::min<std::uint64_t>(submitted(), options_.telemetry_slots);
+    std::vector<std::uint64_t> open;
+    for (std::uint64_t ticket = next_ - in_sight; ticket != next_; ++ticket) {
+      if (reader_.is_open(ticket)) open.push_back(ticket);
+    }
+    return describe_open(open, {}) + describe(control_.data()->hang);
+  }
+
   bool stop(StopMode mode, std::chrono::nanoseconds deadline) override {
     orders_->has_ended = true;
-    if (mode == StopMode::abort) {
-      store_shared(&orders_->words.data()->order, static_cast<std::uint32_t>(Command::abort));
-    }
+    if (mode == StopMode::abort) request_abort();
     const auto begin = std::chrono::steady_clock::now();
     for (const Lane& lane : lanes_) {
       while (cudaStreamQuery(lane.stream) == cudaErrorNotReady) {
-        if (std::chrono::steady_clock::now() - begin > deadline) return false;
+        is_stuck_ = std::chrono::steady_clock::now() - begin > deadline;
+        if (is_stuck_) return false;
         std::this_thread::sleep_for(std::chrono::microseconds(20));
       }
     }
@@ -243,6 +262,7 @@ class LaunchQueue final : public Executor<Config, Telemetry> {
   std::uint64_t most_open_;
   std::uint64_t finished_before_ = 0;
   std::uint64_t next_;
+  bool is_stuck_ = false;  ///< a launch did not end in time
 };
 
 /// The launch queues of all ports.

@@ -36,9 +36,13 @@ Executors<Config, Telemetry> make_resident_executors(const Step& step,
     throw OptionError("workers = " + std::to_string(workers) + " for ports = " +
                       std::to_string(options.ports) + ": each port needs a block that serves it");
   }
+  const ResidentPlan plan = plan_resident(reinterpret_cast<const void*>(kernel), shape.blocks,
+                                          shape.threads, shape.scratch_bytes, options, sizes);
+  ResidentLease lease = preflight_resident(plan);
   auto memory = std::make_unique<ResidentMemory>(MemoryKind::device, options, sizes, workers);
-  const auto residency = std::make_shared<GpuResidency<Step>>(kernel, shape, std::move(memory),
-                                                              step, options, sizes.config_granules);
+  const auto residency =
+      std::make_shared<GpuResidency<Step>>(kernel, shape, std::move(memory), step, options,
+                                           sizes.config_granules, plan, std::move(lease));
   return make_ring_executors<Config, Telemetry>(residency, options);
 }
 

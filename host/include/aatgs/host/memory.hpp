@@ -4,6 +4,7 @@
 #include <aatgs/host/errors.hpp>
 #include <aatgs/host/options.hpp>
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <span>
 #include <type_traits>
@@ -39,6 +40,9 @@ class Memory {
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
   [[nodiscard]] MemoryKind kind() const noexcept { return kind_; }
 
+  /// Never frees it: something that cannot be ended works on it for as long as the process lasts.
+  void abandon() noexcept;
+
   /// Copies `bytes` from or to host memory and returns when that is done.
   void upload(const void* from, std::size_t bytes, std::size_t offset = 0);
   void download(void* to, std::size_t bytes, std::size_t offset = 0) const;
@@ -61,8 +65,9 @@ class Buffer {
  public:
   static_assert(std::is_trivially_copyable_v<T>, "AATGS: a Buffer holds trivially copyable values");
 
+  /// Throws `OptionError` if that many have no size in bytes, else what `Memory` throws.
   Buffer(MemoryKind kind, std::size_t count, int device = 0)
-      : memory_(kind, count * sizeof(T), device) {}
+      : memory_(kind, bytes_of(count), device) {}
   Buffer(MemoryKind kind, std::span<const T> values, int device = 0)
       : Buffer(kind, values.size(), device) {
     upload(values);
@@ -70,6 +75,8 @@ class Buffer {
 
   [[nodiscard]] T* data() const noexcept { return static_cast<T*>(memory_.data()); }
   [[nodiscard]] std::size_t size() const noexcept { return memory_.bytes() / sizeof(T); }
+
+  void abandon() noexcept { memory_.abandon(); }  ///< see `Memory`
 
   /// Copies `values` to the elements from `first` on. Throws `UseError` beyond the end.
   void upload(std::span<const T> values, std::size_t first = 0) {
@@ -87,6 +94,13 @@ class Buffer {
   }
 
  private:
+  static std::size_t bytes_of(std::size_t count) {
+    constexpr std::size_t most = std::numeric_limits<std::ptrdiff_t>::max() / sizeof(T);
+    if (count <= most) return count * sizeof(T);
+    throw OptionError("a Buffer of " + std::to_string(count) + " elements of " +
+                      std::to_string(sizeof(T)) + " bytes: at most " + std::to_string(most) +
+                      " can be had");
+  }
   void require(std::size_t first, std::size_t count) const {
     if (first <= size() && count <= size() - first) return;
     throw UseError("copy of " + std::to_string(count) + " elements at " + std::to_string(first) +

@@ -36,6 +36,9 @@ enum class ConfigPolicy {
   reject,  ///< returns at once
 };
 
+/// Leaves as many tickets before the 64 bits of a ticket overflow.
+inline constexpr std::uint64_t max_first_ticket = std::uint64_t{1} << 63;
+
 /// Options of a context. Nothing is checked here: making the context checks all of it and throws
 /// `OptionError`.
 struct ContextOptions {
@@ -55,12 +58,21 @@ struct ContextOptions {
   /// it.
   std::chrono::nanoseconds park_after = std::chrono::milliseconds(5);
 
+  /// Configs of a port after which the resident kernel leaves the GPU once, however much is queued,
+  /// so that others who wait for it get their turn; 0: it stays while there is work.
+  std::uint64_t leave_after = 0;
+  /// Longest time that a launched resident kernel may wait for its place on the GPU.
+  std::chrono::nanoseconds start_deadline = std::chrono::seconds(10);
+  /// The resident kernel is launched when the host waits or polls for completions, runs what is
+  /// queued by then and leaves: for tools that run one kernel at a time, such as Nsight Compute.
+  bool bounded = false;
+
   int device = 0;                  ///< CUDA ordinal
   std::uint32_t workers = 0;       ///< blocks that run steps; 0: as many as fit the GPU at once
   std::uint32_t cpu_threads = 0;   ///< of the cpu executor; 0: one for each hardware thread
   std::uint32_t ports = 1;         ///< host threads that use it at once; more than 1: block scope
   std::uint32_t hot_window = 128;  ///< block scope: most workers that poll the bus at a time
-  std::uint64_t first_ticket = 0;
+  std::uint64_t first_ticket = 0;  ///< at most `max_first_ticket`
 };
 
 /// Which executor `automatic` comes to on this machine.

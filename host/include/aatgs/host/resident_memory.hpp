@@ -14,6 +14,12 @@ struct MessageSizes {
   std::uint32_t record_granules;
 };
 
+/// What the memory of a context comes to.
+struct MemoryNeeds {
+  std::size_t shared_bytes = 0;   ///< reached by both sides
+  std::size_t workers_bytes = 0;  ///< in the workers' own memory
+};
+
 /// Owns what the two sides of one port share, prepared for the options' first ticket.
 class PortMemory {
  public:
@@ -22,6 +28,8 @@ class PortMemory {
              std::uint32_t workers);
 
   [[nodiscard]] Port port() const;
+  /// See `Memory::abandon`.
+  void abandon() noexcept;
   /// Sums over the workers; lossy telemetry policies only.
   [[nodiscard]] WorkerCounters sum_counters() const;
 
@@ -46,6 +54,10 @@ class ResidentMemory {
  public:
   ResidentMemory(MemoryKind workers_memory, const ContextOptions& options, MessageSizes sizes,
                  std::uint32_t workers);
+
+  /// What the constructor will ask for.
+  static MemoryNeeds needs(const ContextOptions& options, MessageSizes sizes,
+                           std::uint32_t workers);
 
   [[nodiscard]] const std::vector<PortMemory>& ports() const { return ports_; }
   [[nodiscard]] ControlBlock& control() const;

@@ -3,6 +3,7 @@
 
 #include <aatgs/host/errors.hpp>
 #include <aatgs/host/executor.hpp>
+#include <aatgs/host/hang_record.hpp>
 #include <aatgs/host/residency.hpp>
 #include <aatgs/runtime/completion_reader.hpp>
 #include <aatgs/runtime/config_ring.hpp>
@@ -29,6 +30,7 @@ class alignas(line_bytes) RingExecutor final : public Executor<Config, Telemetry
         policy_(options.telemetry_policy),
         first_ticket_(options.first_ticket),
         most_window_(options.hot_window),
+        bounded_(options.bounded),
         feed_{options.first_ticket, 1} {}
 
   QueueStatus try_submit(const Config& config) override {
@@ -76,12 +78,32 @@ class alignas(line_bytes) RingExecutor final : public Executor<Config, Telemetry
   [[nodiscard]] bool is_synchronous() const override { return false; }
   [[nodiscard]] std::string description() const override { return residency_->description(); }
 
+  bool park(std::chrono::nanoseconds deadline) override { return residency_->park(deadline); }
+  void request_abort() override { residency_->request_abort(); }
+
+  [[nodiscard]] std::string hang_report() const override {
+    std::vector<std::uint64_t> taken;
+    std::vector<std::uint64_t> waiting;
+    for (std::uint64_t ticket = oldest_in_sight(); ticket != producer_.next(); ++ticket) {
+      if (reader_.is_open(ticket)) {
+        (producer_.is_taken(ticket) ? taken : waiting).push_back(ticket);
+      }
+    }
+    return describe_open(taken, waiting) + describe(residency_->memory().control().hang);
+  }
+
   void check() override {
     if (residency_->has_ended()) {
-      throw UseError("waiting for configs of a context that was shut down through another port: " +
-                     std::string("flush all ports before the shutdown"));
+      throw UseError(
+          "waiting for configs of a context that was ended through another port or by another "
+          "thread: flush before that");
     }
-    residency_->check();
+    try {
+      residency_->check();
+    } catch (const DeviceError& error) {
+      const std::string open = hang_report();
+      throw DeviceError(error.what() + (open.empty() ? open : "; " + open), error.code_name());
+    }
   }
 
   bool stop(StopMode mode, std::chrono::nanoseconds deadline) override {
@@ -89,6 +111,12 @@ class alignas(line_bytes) RingExecutor final : public Executor<Config, Telemetry
   }
 
  private:
+  /// Of the tickets that both rings still tell of.
+  [[nodiscard]] std::uint64_t oldest_in_sight() const {
+    const std::uint64_t slots = std::min(port_.config.shape.slots, port_.telemetry.shape.slots);
+    return producer_.next() - std::min(producer_.next() - first_ticket_, slots);
+  }
+
   /// Whether the next config has a free slot: `queued`, or why not.
   [[nodiscard]] QueueStatus find_room() {
     if (residency_->has_ended()) return QueueStatus::closed;
@@ -100,7 +128,7 @@ class alignas(line_bytes) RingExecutor final : public Executor<Config, Telemetry
 
   void tell_workers() {
     announce();
-    if (has_parked()) residency_->revive();
+    if (has_parked() && !bounded_) residency_->revive();
   }
 
   /// Tickets that are announced ahead as a stream: more than come while the service block passes
@@ -141,6 +169,7 @@ class alignas(line_bytes) RingExecutor final : public Executor<Config, Telemetry
   TelemetryPolicy policy_;
   std::uint64_t first_ticket_;
   std::uint64_t most_window_;
+  bool bounded_;
   Feed feed_;
 };
 

@@ -7,6 +7,7 @@
 #include <aatgs/host/kernel_shape.cuh>
 #include <aatgs/host/memory.hpp>
 #include <aatgs/runtime/message.hpp>
+#include <atomic>
 #include <deque>
 #include <string>
 
@@ -49,6 +50,7 @@ class SingleExecutor final : public Executor<Config, Telemetry> {
   }
 
   QueueStatus try_submit(const Config& config) override {
+    if (has_ended_.load(std::memory_order_relaxed)) return QueueStatus::closed;
     const bool full = done_.size() >= options_.telemetry_slots;
     if (full && options_.telemetry_policy == TelemetryPolicy::block) {
       return QueueStatus::telemetry_full;
@@ -92,6 +94,7 @@ class SingleExecutor final : public Executor<Config, Telemetry> {
            " threads";
   }
   void check() override {}
+  void request_abort() override { has_ended_ = true; }
   bool stop(StopMode, std::chrono::nanoseconds) override { return true; }
 
  private:
@@ -161,6 +164,7 @@ class SingleExecutor final : public Executor<Config, Telemetry> {
   std::uint64_t next_;
   std::uint64_t lost_ = 0;
   std::deque<Completion<Telemetry>> done_;
+  std::atomic<bool> has_ended_ = false;
 };
 
 }  // namespace aatgs

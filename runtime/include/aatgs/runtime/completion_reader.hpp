@@ -24,15 +24,20 @@ class CompletionReader {
   [[nodiscard]] bool try_read(std::uint64_t end, Completion<Telemetry>& out) {
     while (head_ < end && collected(head_)) ++head_;
     if (head_ == end) return false;
-    if (read_slot(head_, out)) return true;
+    if (read_slot(head_, end, out)) return true;
     const std::uint64_t limit = search_end(end);
     if (ahead_ <= head_ || ahead_ >= limit) ahead_ = head_ + 1;
-    return ahead_ < limit && read_slot(ahead_++, out);
+    return ahead_ < limit && read_slot(ahead_++, end, out);
   }
 
   /// Whether the host has collected the ticket that had the slot of `ticket` before it.
   [[nodiscard]] bool slot_is_free(std::uint64_t ticket) const {
     return ring_.seen[ring_.shape.slot_of(ticket)] == ring_.shape.lap_of(ticket) - 1;
+  }
+
+  /// Whether the completion of a ticket in the ring's range has not come.
+  [[nodiscard]] bool is_open(std::uint64_t ticket) const {
+    return !collected(ticket) && !fresh(ticket);
   }
 
   [[nodiscard]] std::uint64_t collected_count() const { return collected_; }
@@ -82,19 +87,24 @@ class CompletionReader {
     return std::min(end, reach);
   }
 
-  bool read_slot(std::uint64_t ticket, Completion<Telemetry>& out) {
+  /// A lap that no ticket below `end` can have is rubbish, not a completion: were it taken for one,
+  /// callers would look up a ticket that they never got.
+  bool read_slot(std::uint64_t ticket, std::uint64_t end, Completion<Telemetry>& out) {
     const RingShape& shape = ring_.shape;
     const std::uint32_t slot = shape.slot_of(ticket);
     const Granule* from = ring_.granules + shape.offset_of(ticket);
     const std::uint32_t lap = load_granule(from).lap();
     const std::uint32_t before = ring_.seen[slot];
     if (lap == before) return false;
+    const auto laps_ahead = static_cast<std::int32_t>(lap - shape.lap_of(ticket));
+    const std::uint64_t found =
+        ticket + static_cast<std::uint64_t>(std::int64_t{laps_ahead}) * shape.slots;
+    if (found >= end || static_cast<std::int32_t>(lap - before) < 0) return false;
     if (!read_value(from, lap, static_cast<Record&>(out))) return false;
     store_shared(ring_.seen + slot, lap);
     if (ring_.policy == TelemetryPolicy::overwrite_oldest) overwritten_ += lap - before - 1;
     ++collected_;
-    const auto laps_ahead = static_cast<std::int32_t>(lap - shape.lap_of(ticket));
-    out.ticket = ticket + static_cast<std::uint64_t>(std::int64_t{laps_ahead}) * shape.slots;
+    out.ticket = found;
     return true;
   }
 

@@ -27,7 +27,7 @@ struct ConfigRing {
 /// Tries to take the config of `ticket`; the caller must own that ticket. False: not there yet.
 template <Lanes L>
 AATGS_HOST_DEVICE bool take_config(L lanes, const ConfigRing& ring, std::uint64_t ticket,
-                                   std::uint32_t* words) {
+                                   MessageWord* words) {
   return read_message(lanes, ring.granules + ring.shape.offset_of(ticket), ring.shape.granules,
                       ring.shape.lap_of(ticket), words);
 }
@@ -66,6 +66,11 @@ class ConfigProducer {
   void push(const Config& config) {
     write_value(ring_.granules + ring_.shape.offset_of(next_), ring_.shape.lap_of(next_), config);
     ++next_;
+  }
+
+  /// Whether the config of one of the last tickets, as many as there are slots, has been taken.
+  [[nodiscard]] bool is_taken(std::uint64_t ticket) const {
+    return load_shared(ring_.taken + ring_.shape.slot_of(ticket)) == ring_.shape.lap_of(ticket);
   }
 
   /// Slots that cannot be reused yet: from the oldest config not taken to the newest queued.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/runtime/host_memory.hpp>
 #include <aatgs/runtime/platform.hpp>
-#include <atomic>
 #include <cstdint>
 
 namespace aatgs {
@@ -10,8 +10,10 @@ namespace aatgs {
 /// What the host asks of the resident side; a plain store, never a CUDA call.
 enum class Command : std::uint32_t {
   run = 0,
-  leave = 1,  ///< leave as soon as nothing is queued or running
+  leave = 1,  ///< run what is queued, then leave
   abort = 2,  ///< leave at the next check; queued configs stay undone
+  park = 3,   ///< leave as after a long idle time, at the next moment without work
+  yield = 4,  ///< leave between two configs, to come back; among the workers only
 };
 
 /// What the resident side says of itself, together with the number of the launch it speaks of.
@@ -69,7 +71,7 @@ AATGS_HOST_DEVICE inline T load_shared(const T* word) {
   }
   return value;
 #else
-  return std::atomic_ref(const_cast<T&>(*word)).load(std::memory_order_acquire);
+  return host_memory::load_word(word);
 #endif
 }
 
@@ -84,7 +86,7 @@ AATGS_HOST_DEVICE inline void store_shared(T* word, T value) {
     asm volatile("st.relaxed.sys.global.b64 [%0], %1;" ::"l"(word), "l"(value) : "memory");
   }
 #else
-  std::atomic_ref(*word).store(value, std::memory_order_release);
+  host_memory::store_word(word, value);
 #endif
 }
 

@@ -1,36 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/runtime/host_memory.hpp>
 #include <aatgs/runtime/platform.hpp>
 #include <cstdint>
 
-#if !defined(__x86_64__)
-#error "AATGS: 16-byte atomic loads and stores are written for x86-64 hosts only so far"
-#endif
-
-#if defined(__SANITIZE_THREAD__)
-#include <sanitizer/tsan_interface.h>
-#endif
-
 namespace aatgs {
-
-namespace detail {
-
-/// x86 orders the plain moves below as release and acquire, and every CPU with AVX makes aligned
-/// 16-byte moves atomic (Intel SDM 3A 9.1.1; AMD says the same). The moves are assembly because C++
-/// has no lock-free 16-byte atomics; ThreadSanitizer is told what they order.
-inline void before_store([[maybe_unused]] void* where) {
-#if defined(__SANITIZE_THREAD__)
-  __tsan_release(where);
-#endif
-}
-inline void after_load([[maybe_unused]] const void* where) {
-#if defined(__SANITIZE_THREAD__)
-  __tsan_acquire(const_cast<void*>(where));
-#endif
-}
-
-}  // namespace detail
 
 /// The unit of the wire: 12 bytes of payload and the lap they belong to, in one aligned 16 bytes.
 ///
@@ -55,14 +30,10 @@ inline constexpr std::uint32_t granule_payload_bytes = 12;
 
 /// Host: the same as `store_granule` and `load_granule` for a granule in a vector register.
 inline void store_granule_vector(Granule* where, __m128i value) {
-  detail::before_store(where);
-  asm volatile("movdqa %1, %0" : "=m"(*where) : "x"(value) : "memory");
+  host_memory::store_16(where, value);
 }
 inline __m128i load_granule_vector(const Granule* where) {
-  __m128i value;
-  asm volatile("movdqa %1, %0" : "=x"(value) : "m"(*where) : "memory");
-  detail::after_load(where);
-  return value;
+  return host_memory::load_16(where);
 }
 
 /// Publishes a granule to the other side of the bus, or to another thread: one 16-byte store, which

@@ -29,30 +29,39 @@ constexpr std::uint32_t granules_for(std::size_t bytes) {
   return static_cast<std::uint32_t>((bytes + granule_payload_bytes - 1) / granule_payload_bytes);
 }
 
+/// A word of a message, which is written and read as a struct as well.
+using MessageWord [[gnu::may_alias]] = std::uint32_t;
+
 /// Room for a `T` rounded up to whole granules, so that unpacking needs no special last piece.
 template <class T>
 struct MessageBuffer {
   static constexpr std::uint32_t granules = granules_for(sizeof(T));
 
-  alignas(16) std::uint32_t words[3 * granules];
+  alignas(16) unsigned char bytes[granule_payload_bytes * granules];
 
-  [[nodiscard]] AATGS_HOST_DEVICE T& value() { return *reinterpret_cast<T*>(words); }
+  [[nodiscard]] AATGS_HOST_DEVICE T& value() { return *reinterpret_cast<T*>(bytes); }
   [[nodiscard]] AATGS_HOST_DEVICE const T& value() const {
-    return *reinterpret_cast<const T*>(words);
+    return *reinterpret_cast<const T*>(bytes);
+  }
+  [[nodiscard]] AATGS_HOST_DEVICE MessageWord* words() {
+    return reinterpret_cast<MessageWord*>(bytes);
+  }
+  [[nodiscard]] AATGS_HOST_DEVICE const MessageWord* words() const {
+    return reinterpret_cast<const MessageWord*>(bytes);
   }
 };
 
 /// Writes the message in `words` (3 per granule) into a slot, under `lap`.
 template <Lanes L>
 AATGS_HOST_DEVICE void write_message(L lanes, Granule* slot, std::uint32_t granules,
-                                     std::uint32_t lap, const std::uint32_t* words) {
+                                     std::uint32_t lap, const MessageWord* words) {
   for (std::uint32_t i = lanes.rank(); i < granules; i += lanes.size()) {
     store_granule(slot + i, Granule::make(words[3 * i], words[3 * i + 1], words[3 * i + 2], lap));
   }
 }
 
 /// The payload of a granule as its 3 words.
-AATGS_HOST_DEVICE inline void unpack_granule(const Granule& g, std::uint32_t* words) {
+AATGS_HOST_DEVICE inline void unpack_granule(const Granule& g, MessageWord* words) {
   words[0] = static_cast<std::uint32_t>(g.low);
   words[1] = static_cast<std::uint32_t>(g.low >> 32);
   words[2] = static_cast<std::uint32_t>(g.high);
@@ -63,7 +72,7 @@ AATGS_HOST_DEVICE inline void unpack_granule(const Granule& g, std::uint32_t* wo
 /// a long message reads no more than one granule a lane.
 template <Lanes L>
 AATGS_HOST_DEVICE bool read_message(L lanes, const Granule* slot, std::uint32_t granules,
-                                    std::uint32_t lap, std::uint32_t* words) {
+                                    std::uint32_t lap, MessageWord* words) {
   for (std::uint32_t first = 0; first < granules; first += lanes.size()) {
     const std::uint32_t i = first + lanes.rank();
     bool here = true;

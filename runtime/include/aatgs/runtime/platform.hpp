@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/runtime/host_memory.hpp>
 #include <cstddef>
 
 #if defined(__x86_64__)
@@ -40,8 +41,8 @@ inline void cpu_relax() noexcept {
 AATGS_HOST_DEVICE inline void full_fence() noexcept {
 #if defined(__CUDA_ARCH__)
   __threadfence_system();
-#elif defined(__x86_64__)
-  _mm_mfence();  // ThreadSanitizer builds refuse std::atomic_thread_fence
+#else
+  host_memory::fence();
 #endif
 }
 

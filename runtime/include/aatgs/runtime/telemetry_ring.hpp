@@ -83,7 +83,7 @@ AATGS_HOST_DEVICE inline void leave_slot(const TelemetryRing& ring, std::uint32_
 /// All lanes of one worker together; never waits for the host.
 template <Lanes L>
 AATGS_HOST_DEVICE void publish_completion(L lanes, const TelemetryRing& ring, std::uint32_t worker,
-                                          std::uint64_t ticket, const std::uint32_t* words) {
+                                          std::uint64_t ticket, const MessageWord* words) {
   Granule* slot = ring.granules + ring.shape.offset_of(ticket);
   if (ring.policy == TelemetryPolicy::block) {
     write_message(lanes, slot, ring.shape.granules, ring.shape.lap_of(ticket), words);

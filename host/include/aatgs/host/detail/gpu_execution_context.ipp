@@ -60,12 +60,16 @@ bool GpuExecutionContext<C, T>::seems_idle() const {
 template <class C, class T>
 QueueStatus GpuExecutionContext<C, T>::submit(const C& config, Attempt attempt) {
   Accounting& a = accounting_;
-  if (closed_) return QueueStatus::closed;
+  if (closed_) {
+    throw_failure();
+    return QueueStatus::closed;
+  }
   const bool found_idle = seems_idle();
   const std::uint64_t begin = synchronous_ ? TickClock::now() : 0;
   const QueueStatus status = road_->try_submit(config);
   if (status != QueueStatus::queued) {
     if (attempt == Attempt::first) count_overflow(status);
+    count_miss();
     return status;
   }
   if (a.measures(next_ticket_)) {
@@ -117,6 +121,7 @@ std::size_t GpuExecutionContext<C, T>::submit_many(std::span<const C> configs, A
   if ((a.submitted - count) / 256 != a.submitted / 256) sample_rings();
   const bool is_new = count != 0 || attempt == Attempt::first;
   if (refused != QueueStatus::queued && is_new) count_overflow(refused);
+  if (count == 0) count_miss();
   return count;
 }
 
@@ -137,7 +142,7 @@ template <class C, class T>
 QueueResult GpuExecutionContext<C, T>::queue(const C& config, Deadline deadline) {
   QueueResult result = try_queue(config);
   detail::Waiter waiter(deadline);
-  while (!result && result.status != QueueStatus::closed && waiter.again(*executor_)) {
+  while (!result && result.status != QueueStatus::closed && waiter.again([this] { check(); })) {
     result.status = submit(config, Attempt::again);
   }
   return result;
@@ -152,10 +157,10 @@ bool GpuExecutionContext<C, T>::collect(Done& done) {
 
 template <class C, class T>
 bool GpuExecutionContext<C, T>::collect_aside() {
-  Done done;
-  if (!collect(done)) return false;
-  aside_.push_back(done);
-  return true;
+  aside_.emplace_back();  // before it is counted: there may be no memory
+  if (collect(aside_.back())) return true;
+  aside_.pop_back();
+  return false;
 }
 
 template <class C, class T>
@@ -166,6 +171,7 @@ auto GpuExecutionContext<C, T>::poll() -> std::optional<Done> {
     aside_.pop_front();
   } else if (!collect(done.emplace())) {
     done.reset();
+    count_miss();
   }
   return done;
 }
@@ -184,14 +190,16 @@ std::size_t GpuExecutionContext<C, T>::poll_many(std::span<Done> out) {
   for (; count < out.size() && !aside_.empty(); ++count, aside_.pop_front()) {
     out[count] = aside_.front();
   }
-  return count + collect_many(out.subspan(count));
+  count += collect_many(out.subspan(count));
+  if (count == 0) count_miss();
+  return count;
 }
 
 template <class C, class T>
 auto GpuExecutionContext<C, T>::wait(Deadline deadline) -> std::optional<Done> {
   std::optional<Done> done = poll();
   detail::Waiter waiter(deadline);
-  while (!done && in_flight() > 0 && waiter.again(*executor_)) done = poll();
+  while (!done && in_flight() > 0 && waiter.again([this] { check(); })) done = poll();
   return done;
 }
 
@@ -203,7 +211,7 @@ auto GpuExecutionContext<C, T>::execute(const C& config) -> std::optional<Done> 
     if (status == QueueStatus::closed) {
       throw UseError("execute on a context that has been shut down: make a new context");
     }
-    if (!collect_aside() && !waiter.again(*executor_)) {
+    if (!collect_aside() && !waiter.again([this] { check(); })) {
       throw TimeoutError("execute: no room for a config within " +
                          std::to_string(options_.queue_deadline.count()) + " ns with " +
                          std::to_string(in_flight()) +
@@ -230,6 +238,7 @@ bool GpuExecutionContext<C, T>::run_batch_aside(std::span<const C> configs,
 
 template <class C, class T>
 auto GpuExecutionContext<C, T>::execute_batch(std::span<const C> configs) -> std::vector<Done> {
+  throw_failure();
   if (closed_) {
     throw UseError("execute_batch on a context that has been shut down: make a new context");
   }
@@ -262,18 +271,47 @@ auto GpuExecutionContext<C, T>::execute_batch(std::span<const C> configs) -> std
         aside_.push_back(done);
       }
     }
-    if (!moved && collected == 0) waiter.again(*executor_);
+    if (!moved && collected == 0) waiter.again([this] { check(); });
   }
   return results;
 }
 
 template <class C, class T>
 bool GpuExecutionContext<C, T>::flush(Deadline deadline) {
+  throw_failure();
   detail::Waiter waiter(deadline);
   while (!closed_ && (in_flight() > 0 || !executor_->idle())) {
-    if (!collect_aside() && !waiter.again(*executor_)) return false;
+    if (!collect_aside() && !waiter.again([this] { check(); })) return false;
   }
   return true;
+}
+
+template <class C, class T>
+bool GpuExecutionContext<C, T>::park(Deadline deadline) {
+  throw_failure();
+  const auto begin = std::chrono::steady_clock::now();
+  if (!flush(deadline)) return false;
+  return executor_->park(deadline - (std::chrono::steady_clock::now() - begin));
+}
+
+/// The first failure closes the context, with what can still be had of it.
+template <class C, class T>
+void GpuExecutionContext<C, T>::check() {
+  try {
+    executor_->check();
+  } catch (const DeviceError& error) {
+    while (collect_aside()) {
+    }
+    accounting_.given_up += in_flight();
+    closed_ = true;
+    failure_ = error;
+    throw;
+  }
+}
+
+template <class C, class T>
+void GpuExecutionContext<C, T>::throw_failure() const {
+  if (failure_) throw DeviceError(*failure_);
 }
 
 template <class C, class T>
@@ -324,6 +362,10 @@ void GpuExecutionContext<C, T>::reset_stats() {
 
 template <class C, class T>
 bool GpuExecutionContext<C, T>::shutdown(StopMode mode, Deadline deadline) {
+  if (failure_) {
+    stopped_ = executor_->stop(StopMode::abort, deadline);
+    return stopped_ && mode == StopMode::abort;
+  }
   if (closed_) return true;
   const auto begin = std::chrono::steady_clock::now();
   const bool drained = mode == StopMode::abort || flush(deadline);

@@ -7,22 +7,22 @@
 
 namespace aatgs::detail {
 
-/// A host wait: spins hot, and now and then yields, looks at the clock and asks the executor
-/// whether the GPU is still well.
+/// A host wait: spins hot, and now and then yields, looks at the clock and asks whether the
+/// GPU is still well.
 class Waiter {
  public:
   explicit Waiter(std::chrono::nanoseconds deadline) : deadline_(deadline) {}
 
-  /// One breath. False: the deadline has passed. Throws what `executor.check()` throws.
-  template <class Executor>
-  bool again(Executor& executor) {
+  /// One breath. False: the deadline has passed. Throws what `check()` throws.
+  template <class Check>
+  bool again(Check check) {
     cpu_relax();
     if (++rounds_ % rounds_per_look != 0) return true;
     const auto now = std::chrono::steady_clock::now();
     if (rounds_ == rounds_per_look) begin_ = last_check_ = now;
     std::this_thread::yield();
     if (now - last_check_ > check_interval) {
-      executor.check();
+      check();
       last_check_ = now;
     }
     return now - begin_ < deadline_;

@@ -24,6 +24,13 @@ struct DimacsFile {
   DimacsInfo info;
 };
 
+/// Most that the reader accepts; lower them for files from strangers. It needs at most 8 bytes for
+/// each vertex that the header declares and 32 for each edge that is listed.
+struct DimacsLimits {
+  std::size_t vertices = max_vertices;  ///< at most `max_vertices`
+  std::size_t edges = max_edges;        ///< lines of edges; at most `max_edges`
+};
+
 /// Reads a graph in the ASCII DIMACS coloring format (`.col`):
 ///
 ///     c a comment
@@ -34,12 +41,13 @@ struct DimacsFile {
 /// real files count edges once, twice or wrongly: an edge listed again (from either end) counts
 /// once, and a disagreeing M is a warning. All else is an InputError `FILE:LINE: reason`, LINE
 /// being 0 where the file as a whole is meant: no such file, a directory, no line at all, no `p`
-/// line, a second one, N over `max_vertices`, missing, extra or unreadable words, and a file that
-/// ends inside a line with fewer edges than declared, since its last number may be cut.
-DimacsFile read_dimacs(const std::filesystem::path& path);
+/// line, a second one, N or the edges over `limits`, missing, extra or unreadable words, a line
+/// over 65535 bytes, a NUL byte, and a file that ends inside a line with fewer edges than declared,
+/// since its last number may be cut.
+DimacsFile read_dimacs(const std::filesystem::path& path, const DimacsLimits& limits = {});
 
 /// The same from a stream; messages call it `name`.
-DimacsFile read_dimacs(std::istream& in, const std::string& name);
+DimacsFile read_dimacs(std::istream& in, const std::string& name, const DimacsLimits& limits = {});
 
 /// Writes `graph` in that format, each edge once, with `comment` (may have lines) as `c` lines.
 /// The file appears whole or not at all. Throws InputError where it cannot be written.

@@ -11,7 +11,7 @@ namespace aatgs::coloring {
 /// A graph as a user named it.
 struct NamedGraph {
   Graph graph;
-  std::string name;                   ///< short, for reports: DSJC125.5, queen8_8, myciel5, ...
+  std::string name;                   ///< short printable ASCII: DSJC125.5, queen8_8, myciel5, ...
   std::vector<std::string> warnings;  ///< of the file's reader, one line each
 };
 

@@ -4,6 +4,7 @@
 #include <aatgs/integrations/coloring/graph.hpp>
 #include <cstdint>
 #include <filesystem>
+#include <iosfwd>
 #include <optional>
 #include <span>
 #include <string>
@@ -40,5 +41,8 @@ void write_coloring(const std::filesystem::path& path, std::span<const Color> co
 /// Reads what `write_coloring` writes: exactly `n` lines of one number each (CRLF accepted).
 /// InputError `FILE:LINE: reason` at anything else.
 std::vector<Color> read_coloring(const std::filesystem::path& path, std::size_t n);
+
+/// The same from a stream; messages call it `name`.
+std::vector<Color> read_coloring(std::istream& in, const std::string& name, std::size_t n);
 
 }  // namespace aatgs::coloring

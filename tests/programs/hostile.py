@@ -1,0 +1,302 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""hostile.py NAME PROGRAM: runs a command line program with wrong arguments, files and streams.
+
+Each case is a hazard. A refusal is one plain line on the standard error stream that names the
+program, status 2, and no file left behind or changed. Prints a count as doctest does.
+"""
+
+import os
+import pathlib
+import resource
+import subprocess
+import sys
+import tempfile
+
+NUMBERS = ["-1", "1e99", "nan", "inf", "x", "", "010", "0x10", "1.5", "+1", " 1",
+           "99999999999999999999999", "4294967296"]
+LONG = "a" * 5000
+ESCAPE = "\x1b[2J\nsecond line"
+
+
+class Wrong(Exception):
+    pass
+
+
+def expect(holds, what):
+    if not holds:
+        raise Wrong(what)
+
+
+class Program:
+    """The program in an empty folder of its own."""
+
+    def __init__(self, path, folder):
+        self.path, self.folder = path, folder
+
+    def put(self, name, content):
+        (self.folder / name).write_bytes(content)
+        return name
+
+    def files(self):
+        return {p.name: p.read_bytes() for p in self.folder.iterdir() if p.is_file()}
+
+    def run(self, *arguments, before=None, stdout=subprocess.PIPE):
+        # SIGXFSZ stays ignored, so that a file over the limit is an error of `write`.
+        environment = {k: v for k, v in os.environ.items() if k != "AATGS_DIMACS_DIR"}
+        return subprocess.run([self.path, *arguments], cwd=self.folder, stdout=stdout,
+                              stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment,
+                              preexec_fn=before, restore_signals=False, timeout=60)
+
+    def refuses(self, *arguments, about="", status=2, **streams):
+        """Runs it; it must refuse."""
+        shown = [str(a)[:60] for a in arguments]
+        files = self.files()
+        done = self.run(*arguments, **streams)
+        error = done.stderr.decode("utf-8", "replace")
+        expect(done.returncode == status, f"{shown}: status {done.returncode}, {error[-300:]!r}")
+        name = pathlib.Path(self.path).name
+        expect("At Most" not in error, f"{shown}: an option twice")
+        expect(error.startswith(name + ": ") and error.endswith("\n"), f"{shown}: {error!r}")
+        line = error[:-1]
+        expect(line.isascii() and line.isprintable(), f"{shown}: not one plain line: {error!r}")
+        expect(len(line) < 1100, f"{shown}: a line of {len(line)} characters")
+        expect(about in line, f"{shown}: {line!r} does not say {about!r}")
+        expect(self.files() == files, f"{shown}: files are not as they were: {list(self.files())}")
+
+    def works(self, *arguments, **streams):
+        done = self.run(*arguments, **streams)
+        expect(done.returncode == 0, f"{arguments}: status {done.returncode}, {done.stderr!r}")
+        return done
+
+
+def changed(arguments, option, value):
+    """The arguments with another value of an option that takes one."""
+    rest = list(arguments)
+    if option in rest:
+        at = rest.index(option)
+        del rest[at:at + 2]
+    return [*rest, option, value]
+
+
+def closed(stream):
+    return lambda: os.close(stream)
+
+
+def limit_files(size):
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def limit_memory(size):
+    return lambda: resource.setrlimit(resource.RLIMIT_AS, (size, size))
+
+
+def wrong_numbers(options, allowed=()):
+    """Every number option with every wrong number."""
+    def case(p, good):
+        for option in options:
+            for number in NUMBERS:
+                if (option, number) not in allowed:
+                    p.refuses(*changed(good, option, number), about=option)
+    return case
+
+
+def unknown_arguments(p, good):
+    p.refuses(*good, "--no-such-option")
+    p.refuses(*good, "stray")
+    p.refuses(*good, ESCAPE)
+    p.refuses(*good, LONG)
+    p.refuses(*good, "--" + LONG)
+    p.refuses(*good, b"--\xff\xfe=1")
+
+
+def streams(p, good):
+    p.refuses("--help", before=closed(1), about="standard output is closed")
+    with open("/dev/full", "wb") as full:
+        p.refuses("--help", stdout=full, about="No space left on device")
+    help_text = p.works("--help", before=closed(0)).stdout
+    expect(b"Exit status" in help_text, "--help does not tell the exit status")
+    expect(p.run("--no-such-option", before=closed(2)).returncode == 2, "status without a stderr")
+
+
+def unwritable(*options):
+    def case(p, good):
+        (p.folder / "dir").mkdir(exist_ok=True)
+        for option in options:
+            for path in ["dir", "no/such/file", LONG, "dir/" + "b" * 300, "/proc/none"]:
+                p.refuses(*good, option, path, about="cannot write")
+            expect(not list((p.folder / "dir").iterdir()), "something was left in the folder")
+    return case
+
+
+def full_disk(*options):
+    """The output file as it was before, or none, where the disk fills up on the way."""
+    def case(p, good):
+        for option in options:
+            with_output = [*good, option, "out"]
+            p.refuses(*with_output, before=limit_files(20), about="File too large")
+            p.put("out", b"old\n")
+            p.refuses(*with_output, before=limit_files(20), about="File too large")
+            p.refuses(*good, option, "/dev/full", about="No space left on device")
+            p.works(*with_output)
+            expect((p.folder / "out").read_bytes() not in (b"", b"old\n"), "no output")
+            (p.folder / "out").unlink()
+    return case
+
+
+def output_streams(p, good):
+    with open("/dev/full", "wb") as full:
+        p.refuses(*good, stdout=full, about="No space left on device")
+    p.refuses(*good, before=closed(1), about="standard output is closed")
+    p.works(*good, before=closed(0))
+    p.works(*good, before=closed(2))
+
+
+def closed_output_and_file(option):
+    """With descriptor 1 free, a file that is opened gets it, and what is printed goes there."""
+    def case(p, good):
+        p.refuses(*good, option, "out", before=closed(1), about="standard output is closed")
+    return case
+
+
+def whcr_graphs(p, good):
+    rest = good[2:]
+
+    def graph(name, about, **streams):
+        p.refuses("--graph", name, *rest, about=about, **streams)
+
+    (p.folder / "dir").mkdir(exist_ok=True)
+    graph("", "nothing named")
+    graph("none.col", "no such file")
+    graph("dir", "is a directory")
+    graph(p.put("empty", b""), "is empty")
+    graph(p.put("binary", bytes(range(256)) * 9), "binary:1: ")
+    graph(p.put("nul", b"p edge 3 1\ne 1\0 2\n"), "nul:2: NUL byte")
+    graph(p.put("header", b"p edge 4000000000 1\ne 1 2\n"), "header:1: vertex count 4000000000")
+    graph(p.put("counts", b"p edge 3 1\ne 1 99999999999999999999\n"), "counts:2: ")
+    graph("/dev/zero", "longer than 65535")
+    graph("/dev/null", "is empty")
+    graph(ESCAPE, "no such file")
+    graph(LONG, "no such file")
+    graph(b"\xff\xfe", "no such file")
+    for spec in ["queen:", "queen:-1", "queen:257", "queen:1e9", "myciel:16", "gnp:9:nan:1",
+                 "gnp:9:inf:1", "gnp:9:-0.5:1", "gnp:67108864:1:1", "gnp:9:0.5:-1", "gnp:1:2:3:4"]:
+        graph(spec, "A graph is")
+    # As many vertices as a header may declare fit, or are refused; they do not eat the machine.
+    big = p.put("big", b"p edge 67108864 0\n")
+    graph(big, "does not fit into the memory", before=limit_memory(450 << 20))
+
+
+def whcr_names(p, good):
+    """A graph's name goes to the terminal and into JSON as it is."""
+    name = b"\xff\x1b[2J.col"
+    (p.folder / os.fsdecode(name)).write_bytes(b"p edge 2 1\ne 1 2\n")
+    done = p.works("--graph", name, "--colors", "2", "--json", "out")
+    expect(done.stdout.isascii() and b"\x1b" not in done.stdout, f"printed {done.stdout!r}")
+    expect((p.folder / "out").read_text("utf-8").startswith("{"), "the report is not UTF-8")
+
+
+def whcr_values(p, good):
+    def value(option, text, about):
+        p.refuses(*changed(good, option, text), about=about)
+
+    for limit in ["0", "-1", "nan", "inf", "1e300", "-nan"]:
+        value("--time-limit", limit, "give seconds above 0")
+    value("--time-limit", "x", "--time-limit")
+    value("--time-limit", "", "--time-limit")
+    value("--colors", "0", "number of colors must be in 1..4294967295, not 0")
+    value("--colors", "4294967295", "colors = 4294967295")
+    value("--slice", "4294967295", "not in range")
+    value("--searches", "4294967295", "not in range")
+    value("--config-slots", "3", "config_slots = 3")
+    value("--telemetry-slots", "2147483648", "telemetry_slots = 2147483648")
+    value("--executor", "gpu", "executor 'gpu'")
+    value("--executor", ESCAPE, "executor '?[2J?")
+    value("--scope", LONG, "scope 'aaa")
+    p.refuses("--graph", "queen:4", about="--colors is required")
+    p.refuses(about="required")
+    p.refuses(*good, "--compare", "--output", "out", about="--output with --compare")
+
+
+def jacobi_values(p, good):
+    for n in ["0", "32769", "100000", "4294967295"]:
+        p.refuses(*changed(good, "--n", n), about="not in range")
+    for option in ["--iterations", "--repetitions", "--slice"]:
+        p.refuses(*changed(good, option, "0"), about="not in range")
+        p.refuses(*changed(good, option, "1000000001"), about="not in range")
+    p.refuses(*good, "--form", ESCAPE, about="--form '?[2J?")
+    p.refuses(*good, "--form", "tiles", about="tiles are for GPUs")
+    p.refuses(*changed(good, "--executor", ""), about="executor ''")
+
+
+def bench_values(p, good):
+    for pattern in ["(", "[", "*", "a{99999999}", "((a{999}){999}){999}"]:
+        p.refuses("--only", pattern, about="--only")
+    p.refuses("--only", "(" * 50_000, about="--only of 50000 characters")
+    p.refuses("--only", "(" * 999 + ")", about="--only")
+    p.refuses("--config-slots", "3", about="config_slots = 3")
+    p.refuses("--hot-window", "0", about="hot_window = 0")
+    p.refuses("--device", "1000", status=1, about="measures a GPU")
+    p.refuses("--device", "1000", "--json", "out", status=1, about="measures a GPU")
+
+
+# Of each program: a command line that works, then its cases.
+PROGRAMS = {
+    "aatgs_whcr": (
+        ["--graph", "queen:5", "--colors", "8", "--executor", "cpu", "--time-limit", "20"],
+        {
+            "a graph that is no graph": whcr_graphs,
+            "a name that is no text": whcr_names,
+            "a value that cannot work": whcr_values,
+            "a number that is none": wrong_numbers(
+                ["--colors", "--searches", "--slice", "--seed", "--compare-iterations",
+                 "--config-slots", "--telemetry-slots"],
+                allowed={("--seed", "4294967296"), ("--compare-iterations", "4294967296")}),
+            "an output that cannot be written": unwritable("--output", "--json"),
+            "a disk that fills up": full_disk("--output", "--json"),
+            "a standard stream that is full or closed": output_streams,
+            "a closed stream and a file": closed_output_and_file("--output"),
+        },
+    ),
+    "jacobi": (
+        ["--n", "16", "--iterations", "20", "--repetitions", "1", "--executor", "cpu"],
+        {
+            "a value that cannot work": jacobi_values,
+            "a number that is none": wrong_numbers(
+                ["--n", "--iterations", "--repetitions", "--depth", "--slice", "--device",
+                 "--workers"]),
+            "an output that cannot be written": unwritable("--json"),
+            "a disk that fills up": full_disk("--json"),
+            "a standard stream that is full or closed": output_streams,
+            "a closed stream and a file": closed_output_and_file("--json"),
+        },
+    ),
+    "aatgs_bench": (
+        [],
+        {
+            "a value that cannot work": bench_values,
+            "a number that is none": wrong_numbers(
+                ["--device", "--hot-window", "--workers", "--config-slots", "--telemetry-slots"]),
+            "an output that cannot be written": unwritable("--json"),
+        },
+    ),
+}
+
+
+def main(name, path):
+    good, cases = PROGRAMS[name]
+    cases = {**cases, "an unknown argument": unknown_arguments, "help and streams": streams}
+    failed = 0
+    for hazard, case in cases.items():
+        with tempfile.TemporaryDirectory(prefix="aatgs-test-") as folder:
+            try:
+                case(Program(os.path.abspath(path), pathlib.Path(folder)), good)
+            except (Wrong, subprocess.TimeoutExpired) as error:
+                failed += 1
+                print(f"{name}: {hazard}: {error}")
+    print(f"test cases: {len(cases)} | {len(cases) - failed} passed | {failed} failed | 0 skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

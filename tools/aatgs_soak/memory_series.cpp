@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "memory_series.hpp"
+
+#include <algorithm>
+
+namespace aatgs::soak {
+
+double MemorySeries::slope() const {
+  const std::size_t begin = samples_.size() / 4;
+  const auto n = static_cast<double>(samples_.size() - begin);
+  if (n < 2) return 0;
+  double mean = 0;
+  for (std::size_t i = begin; i < samples_.size(); ++i)
+    mean += static_cast<double>(samples_[i]) / n;
+  const double middle = static_cast<double>(begin) + (n - 1) / 2;
+  double product = 0;
+  double square = 0;
+  for (std::size_t i = begin; i < samples_.size(); ++i) {
+    const double x = static_cast<double>(i) - middle;
+    product += x * (static_cast<double>(samples_[i]) - mean);
+    square += x * x;
+  }
+  return product / square;
+}
+
+std::int64_t MemorySeries::median(std::size_t begin, std::size_t end) const {
+  const auto at = [&](std::size_t i) { return samples_.begin() + static_cast<std::ptrdiff_t>(i); };
+  std::vector<std::uint64_t> sorted(at(begin), at(end));
+  std::sort(sorted.begin(), sorted.end());
+  return static_cast<std::int64_t>(sorted[sorted.size() / 2]);
+}
+
+std::optional<std::int64_t> MemorySeries::growth() const {
+  const std::size_t n = samples_.size();
+  if (n < 16) return std::nullopt;
+  return median(3 * n / 4, n) - median(n / 4, n / 2);
+}
+
+}  // namespace aatgs::soak
