@@ -110,6 +110,7 @@ class PolledBatchRoad : public BatchRoad<Config, Telemetry> {
     options.config_slots = 1;
     options.telemetry_slots = slots;
     options.first_ticket = 0;
+    options.telemetry_policy = TelemetryPolicy::block;  // all are collected here
     return options;
   }
 
