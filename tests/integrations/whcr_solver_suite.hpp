@@ -8,6 +8,8 @@
 #include <aatgs/integrations/coloring/verifier.hpp>
 #include <aatgs/integrations/coloring/whcr_solver.hpp>
 
+#include "../brief.hpp"
+
 namespace aatgs::coloring::test {
 
 inline WhcrOptions options_for(ExecutorKind executor, Scope scope, std::uint32_t colors) {
@@ -15,6 +17,7 @@ inline WhcrOptions options_for(ExecutorKind executor, Scope scope, std::uint32_t
   options.context.executor = executor;
   options.context.scope = scope;
   options.context.cpu_threads = 2;
+  options.searches = aatgs::test::brief_or(2U, 0U);
   options.colors = colors;
   options.seed = 7;
   return options;
@@ -39,7 +42,7 @@ inline std::vector<std::uint32_t> conflicts_after(const Graph& graph, WhcrOption
                                                   std::uint64_t iterations) {
   options.context.config_slots = 4;
   options.context.telemetry_slots = 8;
-  options.searches = options.context.scope == Scope::grid ? 1 : 24;
+  options.searches = options.context.scope == Scope::grid ? 1 : aatgs::test::brief_or(2U, 24U);
   options.slice = 5;
   const auto initial = random_coloring(graph.vertex_count(), options.colors, options.seed);
   WhcrSolver solver(graph, options);
