@@ -54,6 +54,8 @@ void define(CLI::App& app, Settings& s) {
       ->check(whole);
   app.add_option("--telemetry-slots", s.whcr.context.telemetry_slots, "slots of the telemetry ring")
       ->check(whole);
+  app.add_flag("--bounded", s.whcr.context.bounded,
+               "the resident kernel runs what is queued and ends: for profilers and debuggers");
   app.add_flag("--compare", s.compare,
                "run launch, graph and resident on the same work and print the table");
   app.add_option("--compare-iterations", s.compare_iterations, "iterations of each search with it")

@@ -56,15 +56,15 @@ int main(int argc, char** argv) {
   std::uint64_t park_after_us = 5000;
   bool json = false;
   CLI::App app(
-      "Says what on this machine would hang or refuse a resident kernel, and what to change. "
-      "Leaves with status 0 if nothing would, else with 1",
+      "Says what on this machine would hang or refuse a resident kernel, and what to change",
       "aatgs_preflight");
   app.footer(
       "Examples:\n"
       "  aatgs_preflight\n"
       "  aatgs_preflight --device 1 --json\n"
       "  aatgs_preflight --park-after 0        # for a context that never parks\n"
-      "  aatgs_preflight --leave-after 1000    # for a GPU that drives a display");
+      "  aatgs_preflight --leave-after 1000    # for a GPU that drives a display\n"
+      "Exit status: 0 nothing would; 1 something would, or a failure; 2 wrong options");
   app.add_option("--device", plan.device, "CUDA ordinal")->check(whole_number())->type_name("N");
   app.add_option("--park-after", park_after_us,
                  "idle time after which the kernel leaves the GPU; 0: never")

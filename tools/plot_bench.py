@@ -73,6 +73,8 @@ PROMISED = {
     "whcr_launch": (">=", 6),
     "whcr_graph": (">=", 3.5),
     "defaults": (">=", 0.9),
+    "park_first_config": ("<=", 3),
+    "park_wait_ms": ("<=", 20),
 }
 
 

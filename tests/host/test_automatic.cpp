@@ -27,6 +27,7 @@ struct World {
   std::uint64_t slots = 1000;  ///< for telemetry
   std::uint64_t batch_ns = 0;  ///< of a config in a batch; 0: there is no batch road
   bool batch_obstructed = false;
+  bool is_broken = false;         ///< nothing comes back any more, and checks and batches say why
   std::uint64_t change_ns = 0;    ///< to make an executor
   std::uint64_t batched = 0;      ///< configs that the batch road has run
   int batches_beside_others = 0;  ///< run while an executor was there
@@ -55,7 +56,7 @@ class ScriptedExecutor final : public Executor<std::uint64_t, std::uint64_t> {
     return QueueStatus::queued;
   }
   bool try_collect(Completion<std::uint64_t>& out) override {
-    if (open_.empty() || ++looks_ <= world_.patience) return false;
+    if (world_.is_broken || open_.empty() || ++looks_ <= world_.patience) return false;
     looks_ = 0;
     world_.now += world_.ns[index_of(kind_)];
     out = {};
@@ -71,7 +72,10 @@ class ScriptedExecutor final : public Executor<std::uint64_t, std::uint64_t> {
   [[nodiscard]] bool is_synchronous() const override { return false; }
   [[nodiscard]] std::string description() const override { return std::string(to_string(kind_)); }
   void request_abort() override { has_ended_ = true; }
-  void check() override {}
+  void check() override {
+    if (has_ended_) throw UseError("it has been ended");
+    if (world_.is_broken) throw DeviceError("the GPU is gone", "cudaErrorLaunchFailure");
+  }
   bool stop(StopMode mode, std::chrono::nanoseconds) override {
     if (!has_ended_) --world_.running;
     has_ended_ = true;
@@ -98,6 +102,7 @@ class ScriptedBatchRoad final : public BatchRoad<std::uint64_t, std::uint64_t> {
   [[nodiscard]] std::string name() const override { return "one launch"; }
   void run(std::uint64_t first_ticket, std::span<const std::uint64_t> configs,
            std::span<Completion<std::uint64_t>> results) override {
+    if (world_.is_broken) throw DeviceError("the GPU is gone", "cudaErrorLaunchFailure");
     if (world_.running > 0) ++world_.batches_beside_others;
     for (std::size_t i = 0; i < configs.size(); ++i) {
       results[i] = {};
@@ -576,6 +581,46 @@ TEST_CASE("automatic: a batch road that cannot be had ends it") {
   for (int round = 0; round < 100; ++round) REQUIRE(run_batch(ctx, 100, ticket) == 0);
   CHECK(ctx.is_settled());
   CHECK(ctx.reason().find("no such graph") != std::string::npos);
+}
+
+TEST_CASE("automatic: aborted while batches go their own road, the next batch waits for ever") {
+  for (const int rounds : {0, 1, 100}) {  // before the first, while measuring, after it
+    CAPTURE(rounds);
+    World world;
+    world.batch_ns = 100;
+    Context ctx = make(world);
+    std::uint64_t ticket = 0;
+    for (int round = 0; round < rounds; ++round) REQUIRE(run_batch(ctx, 100, ticket) == 0);
+    ctx.request_abort();
+    CHECK(ctx.try_queue(1).status == QueueStatus::closed);
+    CHECK_THROWS_AS(ctx.execute_batch(std::vector<std::uint64_t>(100)), UseError);
+    CHECK(ctx.flush(1h));
+    CHECK(ctx.shutdown(StopMode::abort, 1s));
+    CHECK(ctx.stats().submitted == ticket);
+    CHECK(adds_up(ctx.stats()));
+  }
+}
+
+TEST_CASE("automatic: the GPU fails in a batch, and its configs are miscounted, or calls go on") {
+  for (const int rounds : {1, 7, 8, 9, 10, 11, 12, 100}) {  // on either way, measured or not
+    CAPTURE(rounds);
+    World world;
+    world.batch_ns = 100;
+    Context ctx = make(world);
+    std::uint64_t ticket = 0;
+    for (int round = 0; round < rounds; ++round) REQUIRE(run_batch(ctx, 100, ticket) == 0);
+    world.is_broken = true;
+    CHECK_THROWS_AS(ctx.execute_batch(std::vector<std::uint64_t>(100)), DeviceError);
+    const ExecutionStatistics s = ctx.stats();
+    CHECK(s.submitted > ticket);
+    CHECK(s.in_flight == 0);
+    CHECK(s.completed + s.failed == ticket);
+    CHECK(adds_up(s));
+    CHECK_THROWS_AS(static_cast<void>(ctx.poll()), DeviceError);
+    CHECK_THROWS_AS(static_cast<void>(ctx.try_queue(1)), DeviceError);
+    CHECK_THROWS_AS(static_cast<void>(ctx.flush(1h)), DeviceError);
+    CHECK(ctx.shutdown(StopMode::abort, 1s));
+  }
 }
 
 }  // namespace

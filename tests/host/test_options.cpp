@@ -57,6 +57,9 @@ TEST_CASE("options: another value that cannot work is taken, or not named") {
       contains(refusal([](ContextOptions& o) { o.queue_deadline = -1ns; }), "queue_deadline = -1"));
   CHECK(contains(refusal([](ContextOptions& o) { o.park_after = -7ns; }), "park_after = -7"));
   CHECK(contains(refusal([](ContextOptions& o) { o.step_deadline = 0ns; }), "step_deadline = 0"));
+  CHECK(contains(refusal([](ContextOptions& o) { o.start_deadline = 0ns; }), "start_deadline = 0"));
+  CHECK(contains(refusal([](ContextOptions& o) { o.start_deadline = -3ns; }),
+                 "start_deadline = -3 ns: a launch needs time to start"));
   CHECK(contains(refusal([](ContextOptions& o) { o.hot_window = 0; }), "hot_window = 0"));
   CHECK(contains(refusal([](ContextOptions& o) { o.ports = 0; }), "ports = 0"));
   CHECK(contains(refusal([](ContextOptions& o) { o.ports = 17; }), "ports = 17"));
@@ -98,8 +101,9 @@ TEST_CASE("options: make_cpu_context takes an executor that it cannot make") {
 }
 
 TEST_CASE("options: a name is parsed as another one, or an unknown one is taken") {
-  for (const auto kind : {ExecutorKind::automatic, ExecutorKind::resident, ExecutorKind::launch_queue,
-                          ExecutorKind::launch, ExecutorKind::graph, ExecutorKind::cpu}) {
+  for (const auto kind :
+       {ExecutorKind::automatic, ExecutorKind::resident, ExecutorKind::launch_queue,
+        ExecutorKind::launch, ExecutorKind::graph, ExecutorKind::cpu}) {
     CHECK(parse_executor(to_string(kind)) == kind);
   }
   for (const Scope scope : {Scope::block, Scope::grid})

@@ -240,6 +240,12 @@ def bench_values(p, good):
     p.refuses("--device", "1000", "--json", "out", status=1, about="measures a GPU")
 
 
+def preflight_values(p, good):
+    p.refuses("--bounded=perhaps", about="--bounded")
+    p.refuses("--device", about="--device")
+    p.refuses("--device", "0", "1", about="1")
+
+
 # Of each program: a command line that works, then its cases.
 PROGRAMS = {
     "aatgs_whcr": (
@@ -278,6 +284,15 @@ PROGRAMS = {
             "a number that is none": wrong_numbers(
                 ["--device", "--hot-window", "--workers", "--config-slots", "--telemetry-slots"]),
             "an output that cannot be written": unwritable("--json"),
+        },
+    ),
+    "aatgs_preflight": (
+        [],
+        {
+            "a value that cannot work": preflight_values,
+            "a number that is none": wrong_numbers(
+                ["--device", "--park-after", "--leave-after"],
+                allowed={("--park-after", "4294967296"), ("--leave-after", "4294967296")}),
         },
     ),
 }

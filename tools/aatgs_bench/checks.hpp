@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "parking.hpp"
 #include "report.hpp"
 #include "whcr.hpp"
 
@@ -24,6 +25,9 @@ inline Value over(Value a, Value b) {
 
 inline Value smaller(Value a, Value b) {
   return a && b ? std::min(*a, *b) : (a ? a : b);
+}
+inline Value larger(Value a, Value b) {
+  return a && b ? std::max(*a, *b) : (a ? a : b);
 }
 
 /// Best other road over the resident one, the worst of the cases of these labels. An empty label,
@@ -80,6 +84,25 @@ inline Value defaults_against_best(const Report& report) {
 inline Value high_percentile(const Report& report, const std::string& name) {
   const Figure* f = report.find(name);
   return f == nullptr ? Value() : Value(f->p99);
+}
+
+/// The first config after a park over a plain launch, the worse of both scopes.
+inline Value first_config_over_launch(const Report& report) {
+  const auto of_scope = [&](const std::string& scope) {
+    return over(report.median("park/" + scope + "/first_config"),
+                report.median("park/" + scope + "/launch_sync"));
+  };
+  return larger(of_scope("block"), of_scope("grid"));
+}
+
+/// The longest that another one's CUDA call took beyond `park_after`.
+inline Value longest_park_wait_ms(const Report& report) {
+  Value worst;
+  for (const Figure& f : report.figures) {
+    const bool waits = f.of.road == "device_synchronize" || f.of.road == "free";
+    if (f.of.group == "park" && waits) worst = larger(worst, f.p99 - idle_before_park_ms);
+  }
+  return worst;
 }
 
 /// The fastest of the roads whose names begin so, over ours.
@@ -165,6 +188,10 @@ inline std::vector<Check> all_checks() {
       {"whcr_launch_single", [](const Report& r) { return whcr_over_resident(r, "launch", true); }},
       {"whcr_graph_single", [](const Report& r) { return whcr_over_resident(r, "graph", true); }},
       {"defaults", defaults_against_best},
+      {"park_first_config", first_config_over_launch},
+      {"park_wait_ms", longest_park_wait_ms},
+      {"yield_second_process",
+       ratio("yield/second_process_beside_yield", "yield/second_process_alone")},
   };
 }
 

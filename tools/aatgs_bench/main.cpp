@@ -12,9 +12,11 @@
 #include "checks.hpp"
 #include "floors.hpp"
 #include "jacobi.hpp"
+#include "parking.hpp"
 #include "program.hpp"
 #include "report.hpp"
 #include "roads.hpp"
+#include "second_process.hpp"
 #include "whcr.hpp"
 
 namespace aatgs::bench {
@@ -25,6 +27,7 @@ struct Settings {
   std::string only;
   std::string dimacs;
   bool quick = false;
+  bool second_process = false;  ///< it was started by `measure_parking`
   ContextOptions context;
 };
 
@@ -80,6 +83,7 @@ int run(const Settings& settings) {
   // As many hardware queues as there are: the roads on many streams would wait for each other.
   setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0);
   check_options(settings.context);
+  if (settings.second_process) return be_second_process(settings.context.device);
   const Plan plan = make_plan(settings);
   program::require_writable(settings.json);
   const std::string obstacle = why_no_gpu(settings.context.device);
@@ -92,6 +96,7 @@ int run(const Settings& settings) {
   report.date = utc_now();
   report.settings = describe(settings);
   measure_floors(plan, report);
+  measure_parking(plan, report);
   measure_sweeps(plan, report);
   measure_roads(plan, report);
   measure_cg(plan, report);
@@ -138,5 +143,6 @@ int main(int argc, char** argv) {
   app.add_option("--telemetry-slots", settings.context.telemetry_slots,
                  "slots of the telemetry ring")
       ->check(whole);
+  app.add_flag("--second-process", settings.second_process)->group("");
   return aatgs::program::run(app, argc, argv, [&] { return aatgs::bench::run(settings); });
 }

@@ -38,6 +38,8 @@ void draw_policies(Random& random, ContextOptions& options) {
   options.config_policy = random.one_in(2) ? ConfigPolicy::block : ConfigPolicy::reject;
   const std::chrono::nanoseconds park_after[] = {0us, 50us, 100us, 300us, 1ms, 5ms};
   options.park_after = random.pick(park_after);
+  const std::uint64_t shares[] = {10, 100, 1000, 10'000, 100'000};
+  if (random.one_in(8)) options.leave_after = 10 + random.below(random.pick(shares));
 }
 
 /// Ports for as many threads as this machine can spin at once.
@@ -115,6 +117,7 @@ SegmentPlan draw_cycle(Random& random, const Settings& settings) {
   plan.load.configs = random.below(200);
   const std::uint32_t workers[] = {0, 0, 0, 2, 16};
   plan.load.options.workers = random.pick(workers);
+  plan.load.options.bounded = random.one_in(4);
   if (random.one_in(2)) plan.load.spin_ns = 20'000;
   const bool may_leave = plan.load.options.ports == 1 || plan.ending != Ending::drain;
   plan.load.leaves_in_flight = may_leave && random.one_in(2);

@@ -32,10 +32,21 @@ Costs costs_of(ExecutorKind executor, Scope scope) {
   }
 }
 
+Costs costs_of(const ContextOptions& options) {
+  constexpr double relaunch_ns = 30'000;
+  Costs costs = costs_of(options.executor, options.scope);
+  if (options.executor != ExecutorKind::resident) return costs;
+  if (options.bounded) costs.trip_ns += relaunch_ns;
+  if (options.leave_after != 0) {
+    costs.config_ns += relaunch_ns / static_cast<double>(options.leave_after);
+  }
+  return costs;
+}
+
 PortLoad::PortLoad(SoakContext& port, const LoadPlan& plan, Random random, Cell& cell)
     : port_(port),
       plan_(plan),
-      costs_(costs_of(plan.options.executor, plan.options.scope)),
+      costs_(costs_of(plan.options)),
       random_(random),
       cell_(cell),
       ledger_(plan.options.first_ticket, plan.port, plan.salt, plan.some_fail),
@@ -223,6 +234,7 @@ void PortLoad::bursts(double ns) {
 
 /// Nothing, or long enough for the kernel to park, or anything between.
 void PortLoad::pause() {
+  if (random_.one_in(8)) return park();
   const auto park_ns = static_cast<std::uint64_t>(plan_.options.park_after.count());
   const std::uint64_t longest = std::max<std::uint64_t>(3 * park_ns, 20'000);
   // Around the moment at which it parks is where a config could be missed.
@@ -239,6 +251,14 @@ void PortLoad::pause() {
     spin_for(ns);
   }
   spent_ns_ += static_cast<double>(ns);
+}
+
+/// By hand. Another port may keep the kernel busy, or the context may come to its end.
+void PortLoad::park() {
+  const bool must = plan_.options.ports == 1 && !plan_.may_be_ended;
+  const bool has_parked = port_.park(must ? std::chrono::nanoseconds(5s) : 1ms);
+  if (must && !has_parked) ledger_.blame("park() of an idle context was not done within 5 s");
+  spent_ns_ += 100'000;
 }
 
 /// One in flight at a time.
@@ -312,9 +332,19 @@ void PortLoad::waits(double ns) {
 // ---- the whole ----------------------------------------------------------------------------------
 
 bool PortLoad::over() {
+  return has_ended() || is_phase_over();
+}
+
+bool PortLoad::has_ended() {
   if (closed_ || is_broken() || (left() == 0 && ledger_.open() == 0)) return true;
   const bool timed = plan_.until != std::chrono::steady_clock::time_point::max();
   return timed && std::chrono::steady_clock::now() >= plan_.until;
+}
+
+/// What a phase costs is a guess: small shares of a launch or crowded ports cost far more.
+bool PortLoad::is_phase_over() {
+  if (++looks_ % 256 == 0) phase_is_over_ = std::chrono::steady_clock::now() >= phase_until_;
+  return phase_is_over_;
 }
 
 void PortLoad::run_phases() {
@@ -324,7 +354,7 @@ void PortLoad::run_phases() {
     std::uint32_t weight;  // by time, of 100
   };
   // Not where another port may end the context: what came of the batch would be unknown.
-  const std::uint32_t batch = plan_.may_be_ended ? 0 : 10;
+  const std::uint32_t batch = plan_.may_be_ended || !plan_.in_batches ? 0 : 10;
   const Way ways[] = {
       {"queueing many", &PortLoad::many, 50},   {"streaming", &PortLoad::stream, 20},
       {"in bursts", &PortLoad::bursts, 14},     {"one at a time", &PortLoad::single, 3},
@@ -333,13 +363,16 @@ void PortLoad::run_phases() {
   std::uint32_t all = 0;
   for (const Way& way : ways) all += way.weight;
   const double slice = std::isfinite(plan_.budget_ns) ? plan_.budget_ns : 10e6;
-  while (spent_ns_ < plan_.budget_ns && left() > 0 && !over()) {
+  while (spent_ns_ < plan_.budget_ns && left() > 0 && !has_ended()) {
     auto drawn = static_cast<std::uint32_t>(random_.below(all));
     const Way* way = ways;
     for (; drawn >= way->weight; ++way) drawn -= way->weight;
     const double ns = slice / 32 * static_cast<double>(1 + random_.below(8));
     const double before = spent_ns_;
     cell_.doing = way->name;
+    phase_is_over_ = false;
+    phase_until_ = std::chrono::steady_clock::now() +
+                   std::chrono::nanoseconds(static_cast<std::int64_t>(1.5 * ns));
     (this->*way->load)(ns);
     spent_ns_ = std::max(spent_ns_, before + ns);
   }
@@ -348,6 +381,8 @@ void PortLoad::run_phases() {
 void PortLoad::run() noexcept {
   try {
     run_phases();
+    phase_is_over_ = false;
+    phase_until_ = std::chrono::steady_clock::time_point::max();
     cell_.doing = "collecting the rest";
     if (!plan_.leaves_in_flight) finish();
     if (is_hopeless_) ledger_.lose(port_.stats().dropped);

@@ -20,6 +20,8 @@ struct Costs {
 };
 
 Costs costs_of(ExecutorKind executor, Scope scope);
+/// With what it costs to leave the GPU and come back.
+Costs costs_of(const ContextOptions& options);
 
 /// What one port is to go through.
 struct LoadPlan {
@@ -34,6 +36,7 @@ struct LoadPlan {
   std::uint32_t spin_ns = 0;      ///< most that a step spins
   bool may_be_ended = false;      ///< another port may end the context under this one
   bool leaves_in_flight = false;  ///< ends without collecting everything
+  bool in_batches = true;         ///< also by `execute_batch`, which trusts the executor
 };
 
 /// Loads one port of a context in changing ways and checks all that comes back. One thread.
@@ -68,10 +71,13 @@ class PortLoad {
 
   void run_phases();
   [[nodiscard]] bool over();
+  [[nodiscard]] bool has_ended();
+  [[nodiscard]] bool is_phase_over();
   [[nodiscard]] double stream_config_ns() const;
   [[nodiscard]] std::uint64_t count_for(double ns, double each_ns) const;
   [[nodiscard]] std::uint64_t left() const { return plan_.configs - ledger_.submitted(); }
   void pause();
+  void park();
 
   const SoakConfig& config_of(std::uint64_t ticket);
   void make(SoakConfig& config, std::uint64_t ticket) const;
@@ -98,6 +104,9 @@ class PortLoad {
   bool is_lossy_;
   std::uint64_t depth_;  // most in flight
   std::array<SoakConfig, most_at_once> configs_;
+  std::chrono::steady_clock::time_point phase_until_ = std::chrono::steady_clock::time_point::max();
+  std::uint32_t looks_ = 0;
+  bool phase_is_over_ = false;
   std::uint64_t made_until_;  // tickets below it are in `configs_`
   std::vector<Done> done_;
   double spent_ns_ = 0;

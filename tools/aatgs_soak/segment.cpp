@@ -107,8 +107,9 @@ std::string describe(const SegmentPlan& plan) {
          std::to_string(o.config_slots) + ", telemetry_slots " + std::to_string(o.telemetry_slots) +
          ", telemetry_policy " + to_string(o.telemetry_policy) + ", config_policy " +
          (o.config_policy == ConfigPolicy::reject ? "reject" : "block") + ", park_after " +
-         std::to_string(o.park_after.count() / 1000) + " us, ports " + std::to_string(o.ports) +
-         ", workers " + std::to_string(o.workers) + ", cpu_threads " +
+         std::to_string(o.park_after.count() / 1000) + " us, leave_after " +
+         std::to_string(o.leave_after) + (o.bounded ? ", bounded" : "") + ", ports " +
+         std::to_string(o.ports) + ", workers " + std::to_string(o.workers) + ", cpu_threads " +
          std::to_string(o.cpu_threads) + ", hot_window " + std::to_string(o.hot_window) +
          ", first_ticket " + std::to_string(o.first_ticket) + ", configs " +
          std::to_string(plan.load.configs) + ", spin " + std::to_string(plan.load.spin_ns) +

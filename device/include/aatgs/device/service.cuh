@@ -17,19 +17,19 @@ class Service {
         first_(load_shared(&port_.state->near.taken)),
         quiet_since_(now()) {}
 
-  /// Until the kernel is to leave; `order` says so to the workers.
+  /// Until the workers have left.
   __device__ void run() {
     announce(Presence::running);
     if (args_.bounded) return run_bounded();
     for (;;) {
       const Command command = read_command();
       if (mine_) pass_on_feed();
-      if (command == Command::leave || command == Command::abort) return order(command);
+      if (command == Command::leave || command == Command::abort) return see_off(command);
       if (has_done_its_share()) {
         announce(Presence::parking);
-        return order(Command::yield);
+        return see_off(Command::yield);
       }
-      if (should_park(command)) return order(Command::leave);
+      if (should_park(command)) return see_off(Command::leave);
       __nanosleep(nap_ns);
     }
   }
@@ -45,12 +45,17 @@ class Service {
 
   /// The host launches such a kernel again for what it queues later.
   __device__ void run_bounded() {
-    order(Command::leave);
+    see_off(Command::leave);
+    announce(Presence::parking);
+  }
+
+  /// Tells the workers to leave; steps still at work may have to be told of an abort, too.
+  __device__ void see_off(Command command) {
+    order(command);
     while (!WarpLanes::all(load_shared(&args_.state->exited) == args_.workers)) {
       if (read_command() == Command::abort) order(Command::abort);
       __nanosleep(nap_ns);
     }
-    announce(Presence::parking);
   }
 
   /// Rings and claims outlive the launch, so that there is nothing to wait for.

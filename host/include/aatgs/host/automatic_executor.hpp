@@ -175,9 +175,8 @@ class AutomaticExecutor final : public Executor<Config, Telemetry> {
   [[nodiscard]] std::string hang_report() const override { return road_->hang_report(); }
 
   void check() override {
-    if (way_ != BatchWay::one_by_one) return;
     if (has_ended_) road_->request_abort();
-    road_->check();
+    if (has_ended_ || way_ == BatchWay::one_by_one) road_->check();
   }
   bool stop(StopMode mode, std::chrono::nanoseconds deadline) override {
     has_ended_ = true;
@@ -311,7 +310,7 @@ class AutomaticExecutor final : public Executor<Config, Telemetry> {
       }
       queued += count;
       collected += done;
-      if (count == 0 && done == 0) waiter.again([this] { road_->check(); });
+      if (count == 0 && done == 0) waiter.again([this] { check(); });
     }
   }
 

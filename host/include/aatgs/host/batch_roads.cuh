@@ -4,6 +4,8 @@
 #include <aatgs/device/batch_graph.cuh>
 #include <aatgs/host/batch_choice.hpp>
 #include <aatgs/host/cuda_check.hpp>
+#include <aatgs/host/detail/capture_graph.hpp>
+#include <aatgs/host/detail/stream_handle.hpp>
 #include <aatgs/host/detail/waiter.hpp>
 #include <aatgs/host/hang_record.hpp>
 #include <aatgs/host/kernel_shape.cuh>
@@ -26,10 +28,7 @@ class PolledBatchRoad : public BatchRoad<Config, Telemetry> {
  public:
   using Record = CompletionRecord<Telemetry>;
 
-  ~PolledBatchRoad() override {
-    wait_until_idle();
-    cudaStreamDestroy(stream_);
-  }
+  ~PolledBatchRoad() override { wait_until_idle(); }
 
   void run(std::uint64_t first_ticket, std::span<const Config> configs,
            std::span<Completion<Telemetry>> results) override {
@@ -59,7 +58,7 @@ class PolledBatchRoad : public BatchRoad<Config, Telemetry> {
 
   /// Throws `DeviceError` if the GPU has failed.
   void check() {
-    const cudaError_t error = cudaStreamQuery(stream_);
+    const cudaError_t error = cudaStreamQuery(stream_.get());
     if (error == cudaSuccess || error == cudaErrorNotReady) return;
     detail::throw_cuda_error(error, "running a batch" + describe(control_.data()->hang));
   }
@@ -67,6 +66,7 @@ class PolledBatchRoad : public BatchRoad<Config, Telemetry> {
  protected:
   PolledBatchRoad(const ContextOptions& options, std::uint32_t slots, std::uint32_t blocks)
       : slots_(slots),
+        stream_(options.device, "making a stream for batches"),
         memory_(MemoryKind::device, ring_options(options, slots),
                 MessageSizes{1, MessageBuffer<Record>::granules}, 1),
         reader_(memory_.port().telemetry, 0, slots),
@@ -80,15 +80,12 @@ class PolledBatchRoad : public BatchRoad<Config, Telemetry> {
              state_.data(),
              cells_.data(),
              static_cast<std::uint64_t>(options.step_deadline.count())};
-    AATGS_CUDA(cudaSetDevice(options.device), "selecting device " + std::to_string(options.device));
-    AATGS_CUDA(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking),
-               "making a stream for batches");
   }
 
   /// Not for ever: a step may hang.
   void wait_until_idle() const {
     const auto begin = std::chrono::steady_clock::now();
-    while (cudaStreamQuery(stream_) == cudaErrorNotReady &&
+    while (cudaStreamQuery(stream_.get()) == cudaErrorNotReady &&
            std::chrono::steady_clock::now() - begin < std::chrono::seconds(10)) {
       std::this_thread::sleep_for(std::chrono::microseconds(20));
     }
@@ -102,7 +99,7 @@ class PolledBatchRoad : public BatchRoad<Config, Telemetry> {
 
   std::uint32_t slots_;
   device::QueuedArgs args_{};
-  cudaStream_t stream_ = nullptr;
+  detail::StreamHandle stream_;
   std::uint64_t end_ = 0;  ///< place of the next config
 
  private:
@@ -148,7 +145,7 @@ class BatchLaunch final : public PolledBatchRoad<Config, Telemetry> {
     void* arguments[] = {&this->args_, &step_, &from, &first};
     AATGS_CUDA(cudaLaunchKernel(reinterpret_cast<const void*>(kernel()),
                                 dim3(static_cast<unsigned>(count)), dim3(shape_.threads), arguments,
-                                shape_.scratch_bytes, this->stream_),
+                                shape_.scratch_bytes, this->stream_.get()),
                "launching a batch of " + std::to_string(count) + " configs");
     this->end_ += count;
     return count;
@@ -214,32 +211,22 @@ class BatchGraph final : public PolledBatchRoad<Config, Telemetry> {
     to.first = {ticket, this->end_, 0};
     for (std::uint32_t i = 0; i < count; ++i) to.configs[i].value() = configs[i];
     cudaGraphExec_t& graph = graphs_[{instance, count}];
-    if (graph == nullptr) graph = capture(instance, count);
-    AATGS_CUDA(cudaGraphLaunch(graph, this->stream_), "launching a graph of steps");
+    if (graph == nullptr) {
+      graph = detail::capture_graph(this->stream_.get(), "a graph of steps",
+                                    [this, instance, count] { enqueue(instance, count); });
+    }
+    AATGS_CUDA(cudaGraphLaunch(graph, this->stream_.get()), "launching a graph of steps");
     this->end_ += count;
     ends_[instance] = this->end_;
     ++launches_;
     return count;
   }
 
-  cudaGraphExec_t capture(std::uint32_t instance, std::uint32_t count) {
-    cudaGraph_t graph = nullptr;
-    cudaGraphExec_t ready = nullptr;
-    AATGS_CUDA(cudaStreamBeginCapture(this->stream_, cudaStreamCaptureModeThreadLocal),
-               "capturing a graph of steps");
-    enqueue(instance, count);
-    AATGS_CUDA(cudaStreamEndCapture(this->stream_, &graph), "capturing a graph of steps");
-    const cudaError_t error = cudaGraphInstantiate(&ready, graph, 0);
-    cudaGraphDestroy(graph);
-    AATGS_CUDA(error, "instantiating a graph of steps");
-    return ready;
-  }
-
   void enqueue(std::uint32_t instance, std::uint32_t count) {
     const Configs* from = device_.data() + instance;
     AATGS_CUDA(cudaMemcpyAsync(device_.data() + instance, pinned_.data() + instance,
                                offsetof(Configs, configs) + count * sizeof(from->configs[0]),
-                               cudaMemcpyHostToDevice, this->stream_),
+                               cudaMemcpyHostToDevice, this->stream_.get()),
                "capturing the copy of the configs");
     cudaLaunchAttribute attribute{};
     attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
@@ -248,7 +235,7 @@ class BatchGraph final : public PolledBatchRoad<Config, Telemetry> {
     launch.gridDim = dim3(shape_.blocks);
     launch.blockDim = dim3(shape_.threads);
     launch.dynamicSmemBytes = shape_.scratch_bytes;
-    launch.stream = this->stream_;
+    launch.stream = this->stream_.get();
     launch.attrs = &attribute;
     MessageBuffer<CompletionRecord<Telemetry>>* draft = draft_.data();
     for (std::uint32_t i = 0; i < count; ++i) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/host/errors.hpp>
 #include <aatgs/host/options.hpp>
 #include <aatgs/runtime/completion.hpp>
 #include <chrono>
@@ -48,9 +49,14 @@ class Executor {
   virtual std::size_t try_submit_many(std::span<const Config> configs, QueueStatus& refused) {
     std::size_t count = 0;
     refused = QueueStatus::queued;
-    while (count < configs.size() &&
-           (refused = try_submit(configs[count])) == QueueStatus::queued) {
-      ++count;
+    try {
+      while (count < configs.size() &&
+             (refused = try_submit(configs[count])) == QueueStatus::queued) {
+        ++count;
+      }
+    } catch (const Error&) {
+      if (count == 0) throw;
+      refused = QueueStatus::config_full;  // those before it must be counted; the next call tells
     }
     return count;
   }

@@ -94,7 +94,7 @@ class alignas(line_bytes) GpuExecutionContext {
 
   /// Ends the executor, for all ports: flush the others first. `drain` runs what is queued first,
   /// `abort` gives it up as dropped; collected completions can still be polled. False: not within
-  /// the deadline. Later calls do nothing.
+  /// the deadline. Later calls only wait for what did not end in time.
   bool shutdown(StopMode mode, Deadline deadline = std::chrono::seconds(10));
 
   /// Leaves the GPU now rather than after `park_after`, when nothing is queued or running, so that
@@ -133,12 +133,16 @@ class alignas(line_bytes) GpuExecutionContext {
   bool collect_aside();
   bool run_batch_aside(std::span<const Config> configs, std::vector<Done>& results);
   void count_overflow(QueueStatus status);
+  void close();
+  bool drain(Deadline deadline);
   void check();
+  void learn_failure();
+  void look_in_passing();
   void throw_failure() const;
   /// Now and then asks whether the GPU is still well: a loop that only polls would never know.
   void count_miss() {
     if (closed_) return throw_failure();
-    if (++misses_ % misses_per_check == 0) check();
+    if (++misses_ % misses_per_check == 0) look_in_passing();
   }
   void sample_rings();
 

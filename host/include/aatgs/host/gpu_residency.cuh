@@ -5,7 +5,6 @@
 #include <aatgs/device/resident_grid.cuh>
 #include <aatgs/host/cuda_check.hpp>
 #include <aatgs/host/detail/stream_handle.hpp>
-#include <aatgs/host/hang_record.hpp>
 #include <aatgs/host/kernel_shape.cuh>
 #include <aatgs/host/preflight.hpp>
 #include <aatgs/host/residency.hpp>
@@ -88,7 +87,7 @@ class GpuResidency final : public Residency {
   bool park(std::chrono::nanoseconds deadline) override {
     const auto begin = std::chrono::steady_clock::now();
     if (!args_.bounded && !give(Command::park)) return true;
-    while (!args_.bounded && !has_parked()) {
+    while (!args_.bounded && !has_parked() && !has_ended()) {
       if (std::chrono::steady_clock::now() - begin > deadline) {
         give(Command::run);
         return false;
@@ -112,7 +111,6 @@ class GpuResidency final : public Residency {
   }
 
   void check() override {
-    revive();
     const std::lock_guard lock(commanding_);
     throw_if_failed(launch_error_);
     check_stream();
@@ -167,7 +165,7 @@ class GpuResidency final : public Residency {
   void check_stream() const {
     const cudaError_t error = cudaStreamQuery(stream_.get());
     if (error == cudaSuccess || error == cudaErrorNotReady) return;
-    detail::throw_cuda_error(error, "running the resident kernel" + describe(control_.hang));
+    detail::throw_cuda_error(error, "running the resident kernel");
   }
 
   /// A launch waits for its place from when the one before has left.

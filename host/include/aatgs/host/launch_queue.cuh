@@ -117,8 +117,9 @@ class LaunchQueue final : public Executor<Config, Telemetry> {
     for (const Lane& lane : lanes_) {
       const cudaError_t error = cudaStreamQuery(lane.stream);
       if (error == cudaSuccess || error == cudaErrorNotReady) continue;
+      const std::string open = hang_report();
       detail::throw_cuda_error(error,
-                               "running a step as a launch" + describe(control_.data()->hang));
+                               "running a step as a launch" + (open.empty() ? open : "; " + open));
     }
   }
 
@@ -127,6 +128,7 @@ class LaunchQueue final : public Executor<Config, Telemetry> {
     store_shared(&orders_->words.data()->order, static_cast<std::uint32_t>(Command::abort));
   }
   [[nodiscard]] std::string hang_report() const override {
+    if (idle()) return describe(control_.data()->hang);
     const std::uint64_t in_sight = std::min<std::uint64_t>(submitted(), options_.telemetry_slots);
     std::vector<std::uint64_t> open;
     for (std::uint64_t ticket = next_ - in_sight; ticket != next_; ++ticket) {

@@ -82,14 +82,16 @@ class alignas(line_bytes) RingExecutor final : public Executor<Config, Telemetry
   void request_abort() override { residency_->request_abort(); }
 
   [[nodiscard]] std::string hang_report() const override {
+    const std::string wedged = describe(residency_->memory().control().hang);
+    if (idle()) return wedged;  // of a lossy ring's slots nobody can tell which are lost
     std::vector<std::uint64_t> taken;
     std::vector<std::uint64_t> waiting;
     for (std::uint64_t ticket = oldest_in_sight(); ticket != producer_.next(); ++ticket) {
       if (reader_.is_open(ticket)) {
-        (producer_.is_taken(ticket) ? taken : waiting).push_back(ticket);
+        (is_taken(ticket) ? taken : waiting).push_back(ticket);
       }
     }
-    return describe_open(taken, waiting) + describe(residency_->memory().control().hang);
+    return describe_open(taken, waiting) + wedged;
   }
 
   void check() override {
@@ -98,6 +100,7 @@ class alignas(line_bytes) RingExecutor final : public Executor<Config, Telemetry
           "waiting for configs of a context that was ended through another port or by another "
           "thread: flush before that");
     }
+    if (has_parked() && !idle()) residency_->revive();
     try {
       residency_->check();
     } catch (const DeviceError& error) {
@@ -111,10 +114,14 @@ class alignas(line_bytes) RingExecutor final : public Executor<Config, Telemetry
   }
 
  private:
-  /// Of the tickets that both rings still tell of.
+  /// Of the tickets that the telemetry ring still tells of.
   [[nodiscard]] std::uint64_t oldest_in_sight() const {
-    const std::uint64_t slots = std::min(port_.config.shape.slots, port_.telemetry.shape.slots);
+    const std::uint64_t slots = port_.telemetry.shape.slots;
     return producer_.next() - std::min(producer_.next() - first_ticket_, slots);
+  }
+  /// Of those, one whose config slot has been used again has been taken.
+  [[nodiscard]] bool is_taken(std::uint64_t ticket) const {
+    return producer_.next() - ticket > port_.config.shape.slots || producer_.is_taken(ticket);
   }
 
   /// Whether the next config has a free slot: `queued`, or why not.

@@ -3,7 +3,10 @@
 
 #include <aatgs/device/single_launch.cuh>
 #include <aatgs/host/cuda_check.hpp>
+#include <aatgs/host/detail/capture_graph.hpp>
+#include <aatgs/host/detail/stream_handle.hpp>
 #include <aatgs/host/executor.hpp>
+#include <aatgs/host/hang_record.hpp>
 #include <aatgs/host/kernel_shape.cuh>
 #include <aatgs/host/memory.hpp>
 #include <aatgs/runtime/message.hpp>
@@ -36,17 +39,17 @@ class SingleExecutor final : public Executor<Config, Telemetry> {
         control_(MemoryKind::mapped, 1, options.device),
         state_(MemoryKind::device, 1, options.device),
         cells_(MemoryKind::device, 2 * std::size_t{shape_.blocks}, options.device),
+        stream_(options.device, "making a stream"),
         next_(options.first_ticket) {
     args_ = {control_.data(), state_.data(), cells_.data(),
              static_cast<std::uint64_t>(options.step_deadline.count())};
-    AATGS_CUDA(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
-    if (use_graph_) capture();
+    if (!use_graph_) return;
+    graph_ = detail::capture_graph(stream_.get(), "the step's graph", [this] { enqueue(); });
   }
 
   ~SingleExecutor() override {
-    cudaStreamSynchronize(stream_);
+    cudaStreamSynchronize(stream_.get());
     if (graph_ != nullptr) cudaGraphExecDestroy(graph_);
-    cudaStreamDestroy(stream_);
   }
 
   QueueStatus try_submit(const Config& config) override {
@@ -59,11 +62,12 @@ class SingleExecutor final : public Executor<Config, Telemetry> {
     io.input.config = config;
     io.input.ticket = next_;
     if (use_graph_) {
-      AATGS_CUDA(cudaGraphLaunch(graph_, stream_), "launching the step's graph");
+      AATGS_CUDA(cudaGraphLaunch(graph_, stream_.get()), "launching the step's graph");
     } else {
       enqueue();
     }
-    AATGS_CUDA(cudaStreamSynchronize(stream_), "running the step as a single launch");
+    AATGS_CUDA(cudaStreamSynchronize(stream_.get()),
+               "running the step as a single launch" + describe(control_.data()->hang));
     if (full) ++lost_;
     if (full && options_.telemetry_policy == TelemetryPolicy::overwrite_oldest) done_.pop_front();
     if (!full || options_.telemetry_policy == TelemetryPolicy::overwrite_oldest) {
@@ -93,7 +97,14 @@ class SingleExecutor final : public Executor<Config, Telemetry> {
            (shape_.blocks == 1 ? " block of " : " blocks of ") + std::to_string(shape_.threads) +
            " threads";
   }
-  void check() override {}
+  void check() override {
+    if (has_ended_) {
+      throw UseError("running configs of a context that another thread has ended: make a new one");
+    }
+    const cudaError_t error = cudaStreamQuery(stream_.get());
+    if (error == cudaSuccess || error == cudaErrorNotReady) return;
+    detail::throw_cuda_error(error, "running a step as a launch" + describe(control_.data()->hang));
+  }
   void request_abort() override { has_ended_ = true; }
   bool stop(StopMode, std::chrono::nanoseconds) override { return true; }
 
@@ -115,9 +126,9 @@ class SingleExecutor final : public Executor<Config, Telemetry> {
 
   void enqueue() {
     Pinned& io = *pinned_.data();
-    AATGS_CUDA(
-        cudaMemcpyAsync(input_.data(), &io.input, sizeof(Input), cudaMemcpyHostToDevice, stream_),
-        "copying the config to the GPU");
+    AATGS_CUDA(cudaMemcpyAsync(input_.data(), &io.input, sizeof(Input), cudaMemcpyHostToDevice,
+                               stream_.get()),
+               "copying the config to the GPU");
     const Config* config = &input_.data()->config;
     const std::uint64_t* ticket = &input_.data()->ticket;
     Record* record = record_.data();
@@ -125,26 +136,16 @@ class SingleExecutor final : public Executor<Config, Telemetry> {
     const auto* function = reinterpret_cast<const void*>(kernel_);
     if (options_.scope == Scope::grid) {
       AATGS_CUDA(cudaLaunchCooperativeKernel(function, dim3(shape_.blocks), dim3(shape_.threads),
-                                             arguments, shape_.scratch_bytes, stream_),
+                                             arguments, shape_.scratch_bytes, stream_.get()),
                  "launching the step");
     } else {
       AATGS_CUDA(cudaLaunchKernel(function, dim3(1), dim3(shape_.threads), arguments,
-                                  shape_.scratch_bytes, stream_),
+                                  shape_.scratch_bytes, stream_.get()),
                  "launching the step");
     }
-    AATGS_CUDA(cudaMemcpyAsync(&io.record, record, sizeof(Record), cudaMemcpyDeviceToHost, stream_),
-               "copying the telemetry from the GPU");
-  }
-
-  void capture() {
-    cudaGraph_t graph = nullptr;
-    AATGS_CUDA(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal),
-               "capturing the step's graph");
-    enqueue();
-    AATGS_CUDA(cudaStreamEndCapture(stream_, &graph), "capturing the step's graph");
-    const cudaError_t error = cudaGraphInstantiate(&graph_, graph, 0);
-    cudaGraphDestroy(graph);
-    AATGS_CUDA(error, "instantiating the step's graph");
+    AATGS_CUDA(
+        cudaMemcpyAsync(&io.record, record, sizeof(Record), cudaMemcpyDeviceToHost, stream_.get()),
+        "copying the telemetry from the GPU");
   }
 
   Step step_;
@@ -159,7 +160,7 @@ class SingleExecutor final : public Executor<Config, Telemetry> {
   Buffer<ResidentState> state_;
   Buffer<device::GridCell> cells_;
   device::SingleArgs args_{};
-  cudaStream_t stream_ = nullptr;
+  detail::StreamHandle stream_;
   cudaGraphExec_t graph_ = nullptr;
   std::uint64_t next_;
   std::uint64_t lost_ = 0;

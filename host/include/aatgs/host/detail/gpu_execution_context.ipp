@@ -28,6 +28,7 @@ GpuExecutionContext<C, T>::GpuExecutionContext(
 template <class C, class T>
 GpuExecutionContext<C, T>::~GpuExecutionContext() {
   if (executor_ != nullptr && !closed_) executor_->stop(StopMode::abort, std::chrono::seconds(10));
+  for (const auto& port : other_ports_) port->closed_ = true;  // each would wait for the same end
 }
 
 template <class C, class T>
@@ -66,7 +67,13 @@ QueueStatus GpuExecutionContext<C, T>::submit(const C& config, Attempt attempt) 
   }
   const bool found_idle = seems_idle();
   const std::uint64_t begin = synchronous_ ? TickClock::now() : 0;
-  const QueueStatus status = road_->try_submit(config);
+  QueueStatus status{};
+  try {
+    status = road_->try_submit(config);
+  } catch (const DeviceError&) {
+    learn_failure();
+    throw;
+  }
   if (status != QueueStatus::queued) {
     if (attempt == Attempt::first) count_overflow(status);
     count_miss();
@@ -84,6 +91,7 @@ QueueStatus GpuExecutionContext<C, T>::submit(const C& config, Attempt attempt) 
 
 template <class C, class T>
 void GpuExecutionContext<C, T>::count_overflow(QueueStatus status) {
+  if (status == QueueStatus::closed) return;
   ++accounting_.config_overflows;
   if (status == QueueStatus::config_full) accounting_.config_ring.sample(options_.config_slots);
   if (status == QueueStatus::telemetry_full) {
@@ -112,7 +120,12 @@ std::size_t GpuExecutionContext<C, T>::submit_many(std::span<const C> configs, A
   }
   Accounting& a = accounting_;
   const bool found_idle = seems_idle();
-  count = road_->try_submit_many(configs, refused);
+  try {
+    count = road_->try_submit_many(configs, refused);
+  } catch (const DeviceError&) {
+    learn_failure();
+    throw;
+  }
   for (const std::uint64_t end = next_ticket_ + count; next_ticket_ != end; ++next_ticket_) {
     if (a.measures(next_ticket_)) a.queue_times.set(next_ticket_, TickClock::now());
   }
@@ -227,7 +240,17 @@ template <class C, class T>
 bool GpuExecutionContext<C, T>::run_batch_aside(std::span<const C> configs,
                                                 std::vector<Done>& results) {
   if (configs.empty() || in_flight() > 0) return false;
-  if (!executor_->try_batch(next_ticket_, configs, results)) return false;
+  try {
+    if (!executor_->try_batch(next_ticket_, configs, results)) return false;
+  } catch (const Error& error) {  // nobody knows what became of each
+    road_ = executor_.get();
+    next_ticket_ += configs.size();
+    accounting_.submitted += configs.size();
+    const auto* of_device = dynamic_cast<const DeviceError*>(&error);
+    if (of_device != nullptr) failure_ = *of_device;
+    close();
+    throw;
+  }
   road_ = executor_.get();
   next_ticket_ += configs.size();
   accounting_.submitted += configs.size();
@@ -294,18 +317,44 @@ bool GpuExecutionContext<C, T>::park(Deadline deadline) {
   return executor_->park(deadline - (std::chrono::steady_clock::now() - begin));
 }
 
-/// The first failure closes the context, with what can still be had of it.
+/// Takes what can still be had; all else is given up, and a late telemetry no longer counts.
+template <class C, class T>
+void GpuExecutionContext<C, T>::close() {
+  while (collect_aside()) {
+  }
+  accounting_.given_up += in_flight();
+  closed_ = true;
+}
+
+/// The first failure of the GPU closes the context.
 template <class C, class T>
 void GpuExecutionContext<C, T>::check() {
   try {
     executor_->check();
   } catch (const DeviceError& error) {
-    while (collect_aside()) {
-    }
-    accounting_.given_up += in_flight();
-    closed_ = true;
+    close();
     failure_ = error;
     throw;
+  }
+}
+
+/// After a call that failed: if it was the GPU that failed, all later calls shall know.
+template <class C, class T>
+void GpuExecutionContext<C, T>::learn_failure() {
+  try {
+    check();
+  } catch (const UseError&) {
+  }
+}
+
+/// For calls that never wait: that somebody else has ended the executor only matters to them if
+/// configs will never come back.
+template <class C, class T>
+void GpuExecutionContext<C, T>::look_in_passing() {
+  try {
+    check();
+  } catch (const UseError&) {
+    if (in_flight() > 0) throw;
   }
 }
 
@@ -360,22 +409,31 @@ void GpuExecutionContext<C, T>::reset_stats() {
   a.dense_until = next_ticket_ + Accounting::dense_tickets;
 }
 
+/// False, too, if there is nothing to wait for: somebody has ended the executor, or it never
+/// starts.
+template <class C, class T>
+bool GpuExecutionContext<C, T>::drain(Deadline deadline) {
+  try {
+    return flush(deadline);
+  } catch (const UseError&) {
+    return false;
+  } catch (const TimeoutError&) {
+    return false;
+  }
+}
+
 template <class C, class T>
 bool GpuExecutionContext<C, T>::shutdown(StopMode mode, Deadline deadline) {
-  if (failure_) {
-    stopped_ = executor_->stop(StopMode::abort, deadline);
-    return stopped_ && mode == StopMode::abort;
+  if (closed_) {
+    stopped_ = stopped_ || executor_->stop(StopMode::abort, deadline);
+    return stopped_ && (!failure_ || mode == StopMode::abort);
   }
-  if (closed_) return true;
   const auto begin = std::chrono::steady_clock::now();
-  const bool drained = mode == StopMode::abort || flush(deadline);
+  const bool drained = mode == StopMode::abort || drain(deadline);
   const auto left = std::max<Deadline>(deadline - (std::chrono::steady_clock::now() - begin),
                                        std::chrono::milliseconds(100));
   stopped_ = executor_->stop(drained ? mode : StopMode::abort, left);
-  while (collect_aside()) {
-  }
-  accounting_.given_up += in_flight();
-  closed_ = true;  // from here on a late telemetry no longer counts
+  close();
   return drained && stopped_;
 }
 
