@@ -17,7 +17,7 @@ TEST_CASE("WHCR solver: a random coloring is not repaired on the GPU") {
 
 void check_same_moves(const Graph& graph, Scope scope, std::uint32_t colors) {
   CAPTURE(to_string(scope));
-  const std::uint64_t iterations = brief_or(20, 100);
+  const std::uint64_t iterations = brief_or(40, 100);
   const auto expected =
       conflicts_after(graph, options_for(ExecutorKind::cpu, scope, colors), iterations);
   for (const auto executor : {ExecutorKind::resident, ExecutorKind::launch, ExecutorKind::graph}) {
@@ -27,7 +27,7 @@ void check_same_moves(const Graph& graph, Scope scope, std::uint32_t colors) {
 }
 
 TEST_CASE("WHCR solver: executors make different moves") {
-  const Graph graph = gnp_graph(brief_or(60, 200), 0.5, 11);
+  const Graph graph = gnp_graph(200, 0.5, 11);
   check_same_moves(graph, Scope::block, 26);
   check_same_moves(graph, Scope::grid, 26);
 }
