@@ -295,6 +295,22 @@ void check_fault(const ContextOptions& options, Deed deed, bool polls, const cha
   CHECK(ctx.shutdown(StopMode::abort, 1s));
 }
 
+__global__ void fail_alone(std::uint32_t* nowhere, bool traps) {
+  if (traps) __trap();
+  *nowhere = 1;
+}
+
+/// What `cudaDeviceSynchronize` takes to tell: no library can know earlier.
+TEST_CASE("child: a plain kernel faults" * doctest::skip()) {
+  const bool traps = environment("AATGS_TEST_TRAPS", 0) != 0;
+  const auto begin = Clock::now();
+  fail_alone<<<1, 1>>>(reinterpret_cast<std::uint32_t*>(std::uintptr_t{16}), traps);
+  const cudaError_t error = cudaDeviceSynchronize();
+  note("%.1f ms: %s from CUDA alone", ms_since(begin), cudaGetErrorName(error));
+  CHECK(error == (traps ? cudaErrorLaunchFailure : cudaErrorIllegalAddress));
+  end_case();
+}
+
 TEST_CASE("child: a step writes to a wild address" * doctest::skip()) {
   const bool polls = environment("AATGS_TEST_POLLS", 0) != 0;
   check_fault(options_of_child(), Deed::wild, polls, "cudaErrorIllegalAddress");
@@ -343,6 +359,8 @@ TEST_CASE("ending: a step that faults is not named, or a host that waits or poll
     environment.push_back(std::string("AATGS_TEST_POLLS=") + (polls ? "1" : "0"));
     check_case(what, environment);
   };
+  check_case("child: a plain kernel faults", {"AATGS_TEST_TRAPS=0"});
+  check_case("child: a plain kernel faults", {"AATGS_TEST_TRAPS=1"});
   const char* const wild = "child: a step writes to a wild address";
   const char* const trap = "child: a step traps";
   check(wild, ExecutorKind::resident, Scope::block, false);

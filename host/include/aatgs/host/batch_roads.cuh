@@ -28,7 +28,15 @@ class PolledBatchRoad : public BatchRoad<Config, Telemetry> {
  public:
   using Record = CompletionRecord<Telemetry>;
 
-  ~PolledBatchRoad() override { wait_until_idle(); }
+  ~PolledBatchRoad() override {
+    if (end()) return;
+    memory_.abandon();
+    control_.abandon();
+    orders_.abandon();
+    state_.abandon();
+    cells_.abandon();
+    stream_.abandon();
+  }
 
   void run(std::uint64_t first_ticket, std::span<const Config> configs,
            std::span<Completion<Telemetry>> results) override {
@@ -82,13 +90,17 @@ class PolledBatchRoad : public BatchRoad<Config, Telemetry> {
              static_cast<std::uint64_t>(options.step_deadline.count())};
   }
 
-  /// Not for ever: a step may hang.
-  void wait_until_idle() const {
+  /// Waits for what is at work, the first time. False: not for ever, and it hangs; its memory is to
+  /// be abandoned. For destructors.
+  [[nodiscard]] bool end() {
+    const auto patience = std::chrono::seconds(is_stuck_ ? 0 : 10);
     const auto begin = std::chrono::steady_clock::now();
-    while (cudaStreamQuery(stream_.get()) == cudaErrorNotReady &&
-           std::chrono::steady_clock::now() - begin < std::chrono::seconds(10)) {
+    is_stuck_ = false;
+    while (!is_stuck_ && cudaStreamQuery(stream_.get()) == cudaErrorNotReady) {
       std::this_thread::sleep_for(std::chrono::microseconds(20));
+      is_stuck_ = std::chrono::steady_clock::now() - begin > patience;
     }
+    return !is_stuck_;
   }
 
   /// Starts some of these configs at the place `end_`; how many, 0 if there is no room yet.
@@ -117,6 +129,7 @@ class PolledBatchRoad : public BatchRoad<Config, Telemetry> {
   Buffer<ResidentState> orders_;
   Buffer<ResidentState> state_;
   Buffer<device::GridCell> cells_;
+  bool is_stuck_ = false;
 };
 
 /// Block scope: one launch with a block for each config, which it reads from mapped memory; as many
@@ -130,6 +143,10 @@ class BatchLaunch final : public PolledBatchRoad<Config, Telemetry> {
         shape_(size_kernel(kernel(), options.device, step_block_threads<Step>(),
                            step_scratch_bytes(step), 1, false, 0)),
         configs_(MemoryKind::mapped, options.telemetry_slots, options.device) {}
+
+  ~BatchLaunch() override {
+    if (!this->end()) configs_.abandon();
+  }
 
   [[nodiscard]] std::string name() const override { return "one launch"; }
 
@@ -168,8 +185,13 @@ class BatchGraph final : public PolledBatchRoad<Config, Telemetry> {
                    size_kernel(kernel(), options.device, step_block_threads<Step>(),
                                step_scratch_bytes(step), options.workers, true, 0)) {}
   ~BatchGraph() override {
-    this->wait_until_idle();
-    for (const auto& [key, graph] : graphs_) cudaGraphExecDestroy(graph);
+    if (this->end()) {
+      for (const auto& [key, graph] : graphs_) cudaGraphExecDestroy(graph);
+      return;
+    }
+    pinned_.abandon();
+    device_.abandon();
+    draft_.abandon();
   }
 
   [[nodiscard]] std::string name() const override {
