@@ -8,6 +8,7 @@
 #include <aatgs/host/gpu_execution_context.hpp>
 #include <aatgs/host/host_clock.hpp>
 #include <aatgs/host/ring_executor.hpp>
+#include <aatgs/host/run_telemetry.hpp>
 #include <aatgs/runtime/completion_reader.hpp>
 #include <aatgs/runtime/config_ring.hpp>
 #include <aatgs/runtime/latency_histogram.hpp>
@@ -252,6 +253,15 @@ void steady_clock(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(host_now_ns());
 }
 
+/// So fast one after the other that the queue is full most of the time: mostly drops.
+void telemetry_record_or_drop(benchmark::State& state) {
+  TelemetryOptions options;
+  options.file = "/dev/null";
+  TelemetryHandle telemetry(options);
+  const RunMetric metric;
+  for (auto _ : state) benchmark::DoNotOptimize(telemetry.record(metric));
+}
+
 BENCHMARK(ring_write<16>);
 BENCHMARK(ring_write<64>);
 BENCHMARK(ring_write<256>);
@@ -269,6 +279,7 @@ BENCHMARK(context_poll);
 BENCHMARK(context_poll_of_nothing);
 BENCHMARK(context_round_trip);
 BENCHMARK(histogram_record);
+BENCHMARK(telemetry_record_or_drop);
 BENCHMARK(tick_clock);
 BENCHMARK(steady_clock);
 

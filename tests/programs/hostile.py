@@ -6,9 +6,11 @@ Each case is a hazard. A refusal is one plain line on the standard error stream 
 program, status 2, and no file left behind or changed. Prints a count as doctest does.
 """
 
+import json
 import os
 import pathlib
 import resource
+import struct
 import subprocess
 import sys
 import tempfile
@@ -41,9 +43,10 @@ class Program:
     def files(self):
         return {p.name: p.read_bytes() for p in self.folder.iterdir() if p.is_file()}
 
-    def run(self, *arguments, before=None, stdout=subprocess.PIPE):
+    def run(self, *arguments, before=None, stdout=subprocess.PIPE, env=None):
         # SIGXFSZ stays ignored, so that a file over the limit is an error of `write`.
-        environment = {k: v for k, v in os.environ.items() if k != "AATGS_DIMACS_DIR"}
+        environment = {k: v for k, v in os.environ.items() if k not in ("AATGS_DIMACS_DIR", "AATGS_STATS")}
+        environment |= env or {}
         return subprocess.run([self.path, *arguments], cwd=self.folder, stdout=stdout,
                               stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment,
                               preexec_fn=before, restore_signals=False, timeout=60)
@@ -246,6 +249,47 @@ def preflight_values(p, good):
     p.refuses("--device", "0", "1", about="1")
 
 
+def stats_page(version=1, magic=b"AGSTATS1", pid=os.getpid()):
+    """The beginning of a page of another version, or of garbage."""
+    return magic + struct.pack("<IIQQII", version, 9000, 1, 1, pid, 0) + bytes(8960)
+
+
+def stats_values(p, good):
+    p.refuses("list", "--format", "xml", about="--format 'xml'")
+    p.refuses("watch", "--once", "--format", ESCAPE, about="--format '?[2J?")
+    p.refuses(about="subcommand")
+    p.refuses("lists")
+    p.refuses(*good, "1", "2")
+    for number in NUMBERS:
+        p.refuses(*good, number)
+    p.refuses(*good, "4000000", about="process 4000000 has no context")
+    p.refuses("watch", "--interval", "9", "--once", about="--interval")
+    for directory in ["none", "/dev/null", LONG, ESCAPE]:
+        for command in ["list", "watch"]:
+            p.refuses(command, "--directory", directory, about="cannot read the directory")
+
+
+def stats_environment(p, good):
+    for command in ["list", "watch"]:
+        p.refuses(command, env={"AATGS_STATS": "0"}, about="AATGS_STATS is 0")
+
+
+def stats_garbage(p, good):
+    """One line for each page that cannot be read, and no crash."""
+    pid = os.getpid()
+    contents = {"is no statistics page": b"", "layout version 7": stats_page(version=7),
+                "no statistics page": os.urandom(5000), "instead of": stats_page()[:1000],
+                "page of another process": stats_page(pid=1)}
+    for says, content in contents.items():
+        p.put(f"aatgs-{pid}-0", content)
+        for command in (["list"], ["list", "--clean"], ["watch", "--once"]):
+            for form in ["text", "csv", "json"]:
+                done = p.works(*command, "--directory", ".", "--format", form)
+                expect(says.encode() in done.stdout, f"{command} {form}: {done.stdout!r}")
+                expect(form != "json" or len(json.loads(done.stdout)) == 1, "not one entry")
+        expect((p.folder / f"aatgs-{pid}-0").exists(), "--clean removed what is no page")
+
+
 # Of each program: a command line that works, then its cases.
 PROGRAMS = {
     "aatgs_whcr": (
@@ -284,6 +328,16 @@ PROGRAMS = {
             "a number that is none": wrong_numbers(
                 ["--device", "--hot-window", "--workers", "--config-slots", "--telemetry-slots"]),
             "an output that cannot be written": unwritable("--json"),
+        },
+    ),
+    "aatgs_stats": (
+        ["watch", "--once", "--directory", "."],
+        {
+            "a value that cannot work": stats_values,
+            "statistics that are switched off": stats_environment,
+            "a page that is none": stats_garbage,
+            "a number that is none": wrong_numbers(["--interval"]),
+            "a standard stream that is full or closed": output_streams,
         },
     ),
     "aatgs_preflight": (

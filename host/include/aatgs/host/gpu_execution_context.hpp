@@ -6,6 +6,7 @@
 #include <aatgs/host/executor.hpp>
 #include <aatgs/host/host_clock.hpp>
 #include <aatgs/host/options.hpp>
+#include <aatgs/host/statistics_page.hpp>
 #include <chrono>
 #include <deque>
 #include <memory>
@@ -40,9 +41,10 @@ class alignas(line_bytes) GpuExecutionContext {
   using Done = Completion<Telemetry>;
   using Deadline = std::chrono::nanoseconds;  ///< counted from the call
 
-  /// `executors`: one for each port, at least one.
+  /// `executors`: one for each port, at least one; `port`: the number of the first.
   GpuExecutionContext(std::vector<std::unique_ptr<Executor<Config, Telemetry>>> executors,
-                      const ExecutorChoice& choice, const ContextOptions& options);
+                      const ExecutorChoice& choice, const ContextOptions& options,
+                      std::uint32_t port = 0);
   ~GpuExecutionContext();
   GpuExecutionContext(GpuExecutionContext&&) noexcept = default;
   GpuExecutionContext& operator=(GpuExecutionContext&&) noexcept = delete;
@@ -89,6 +91,9 @@ class alignas(line_bytes) GpuExecutionContext {
   [[nodiscard]] bool is_gpu_idle() const { return stopped_ || executor_->idle(); }
 
   [[nodiscard]] ExecutionStatistics stats() const;
+  /// The page in which `aatgs_stats` reads them, up to a tenth of a second later while this context
+  /// is used; or one sentence on why there is none.
+  [[nodiscard]] const std::string& published_as() const { return page_->where(); }
   /// Starts the statistics anew; what is in flight counts as submitted.
   void reset_stats();
 
@@ -133,9 +138,10 @@ class alignas(line_bytes) GpuExecutionContext {
   bool collect_aside();
   bool run_batch_aside(std::span<const Config> configs, std::vector<Done>& results);
   void count_overflow(QueueStatus status);
-  void close();
+  // Cold: kept out of the code of every config, which would be slower for it.
+  [[gnu::cold, gnu::noinline]] void close();
   bool drain(Deadline deadline);
-  void check();
+  [[gnu::cold, gnu::noinline]] void check();
   void learn_failure();
   void look_in_passing();
   void throw_failure() const;
@@ -145,6 +151,9 @@ class alignas(line_bytes) GpuExecutionContext {
     if (++misses_ % misses_per_check == 0) look_in_passing();
   }
   void sample_rings();
+  [[nodiscard, gnu::cold, gnu::noinline]] ExecutionStatistics read_statistics() const;
+  [[gnu::cold, gnu::noinline]] void publish(const ExecutionStatistics& statistics) const;
+  [[gnu::cold, gnu::noinline]] void publish_in_a_wait();
 
   std::unique_ptr<Executor<Config, Telemetry>> executor_;
   Executor<Config, Telemetry>* road_;  // `executor_`, or what that has settled on
@@ -163,6 +172,7 @@ class alignas(line_bytes) GpuExecutionContext {
   std::optional<DeviceError> failure_;
   bool closed_ = false;
   bool stopped_ = false;
+  std::unique_ptr<StatisticsPage> page_;  // last: what every config needs lies close together
 };
 
 }  // namespace aatgs

@@ -72,6 +72,8 @@ struct ContextOptions {
   std::uint32_t cpu_threads = 0;   ///< of the cpu executor; 0: one for each hardware thread
   std::uint32_t ports = 1;         ///< host threads that use it at once; more than 1: block scope
   std::uint32_t hot_window = 128;  ///< block scope: most workers that poll the bus at a time
+  /// Whether `aatgs_stats` can watch the context (see host/statistics_page.hpp).
+  bool publish_statistics = true;
   std::uint64_t first_ticket = 0;  ///< at most `max_first_ticket`
 };
 

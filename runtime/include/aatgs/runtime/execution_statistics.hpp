@@ -41,6 +41,9 @@ struct ExecutionStatistics {
   std::uint64_t gpu_found_idle = 0;       ///< configs queued when nothing was in flight
   std::uint64_t parks = 0;                ///< times the resident kernel was brought back
 
+  /// Whether `aatgs_stats` can see them; if not, `GpuExecutionContext::published_as` says why.
+  bool published = false;
+
   RingUtilization config_ring;
   RingUtilization telemetry_ring;
   LatencyStatistics queue_to_visible;   ///< host clock: queued to collected

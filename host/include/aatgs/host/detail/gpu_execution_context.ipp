@@ -9,19 +9,22 @@ namespace aatgs {
 template <class C, class T>
 GpuExecutionContext<C, T>::GpuExecutionContext(
     std::vector<std::unique_ptr<Executor<C, T>>> executors, const ExecutorChoice& choice,
-    const ContextOptions& options)
+    const ContextOptions& options, std::uint32_t port)
     : executor_(std::move(executors.front())),
       road_(executor_.get()),
       choice_(choice),
       options_(options),
       accounting_(options.config_slots, options.telemetry_slots),
       next_ticket_(options.first_ticket),
-      synchronous_(executor_->is_synchronous()) {
+      synchronous_(executor_->is_synchronous()),
+      page_(
+          std::make_unique<StatisticsPage>(options, port, choice.kind, executor_->description())) {
   accounting_.dense_until = next_ticket_ + Accounting::dense_tickets;
   for (std::size_t i = 1; i < executors.size(); ++i) {
     std::vector<std::unique_ptr<Executor<C, T>>> one;
     one.push_back(std::move(executors[i]));
-    other_ports_.push_back(std::make_unique<GpuExecutionContext>(std::move(one), choice, options));
+    other_ports_.push_back(std::make_unique<GpuExecutionContext>(
+        std::move(one), choice, options, port + static_cast<std::uint32_t>(i)));
   }
 }
 
@@ -324,16 +327,19 @@ void GpuExecutionContext<C, T>::close() {
   }
   accounting_.given_up += in_flight();
   closed_ = true;
+  publish(read_statistics());
 }
 
 /// The first failure of the GPU closes the context.
 template <class C, class T>
 void GpuExecutionContext<C, T>::check() {
+  if (page_->is_due()) publish_in_a_wait();
   try {
     executor_->check();
   } catch (const DeviceError& error) {
     close();
     failure_ = error;
+    publish(read_statistics());
     throw;
   }
 }
@@ -369,10 +375,36 @@ void GpuExecutionContext<C, T>::sample_rings() {
   const RingCounters now = executor_->ring_counters(false);
   accounting_.config_ring.sample(now.config_occupied);
   accounting_.telemetry_ring.sample(now.telemetry_unread);
+  if (page_->is_due()) publish(read_statistics());
+}
+
+template <class C, class T>
+void GpuExecutionContext<C, T>::publish(const ExecutionStatistics& statistics) const {
+  if (failure_) page_->set_hang(failure_->what());
+  const PublishedState open_or_closed = closed_ ? PublishedState::closed : PublishedState::open;
+  page_->publish(failure_ ? PublishedState::failed : open_or_closed, choice().kind, statistics);
+}
+
+/// There is time, also for what asks for memory.
+template <class C, class T>
+void GpuExecutionContext<C, T>::publish_in_a_wait() {
+  try {
+    page_->set_description(executor_->description());
+    if (page_->is_stuck()) page_->set_hang(executor_->hang_report());
+  } catch (const std::bad_alloc&) {  // the texts stay as they are
+  }
+  publish(read_statistics());
 }
 
 template <class C, class T>
 ExecutionStatistics GpuExecutionContext<C, T>::stats() const {
+  const ExecutionStatistics statistics = read_statistics();
+  publish(statistics);
+  return statistics;
+}
+
+template <class C, class T>
+ExecutionStatistics GpuExecutionContext<C, T>::read_statistics() const {
   const Accounting& a = accounting_;
   ExecutionStatistics s;
   s.submitted = a.submitted;
@@ -385,6 +417,7 @@ ExecutionStatistics GpuExecutionContext<C, T>::stats() const {
   s.telemetry_overflows = lost();
   s.gpu_found_idle = a.found_idle;
   s.parks = executor_->parks() - parks_before_;
+  s.published = page_->is_published();
   const RingCounters now = executor_->ring_counters(true);
   s.config_ring = a.config_ring.read(now.config_occupied);
   s.telemetry_ring = a.telemetry_ring.read(now.telemetry_unread);

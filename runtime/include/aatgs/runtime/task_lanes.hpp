@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <aatgs/runtime/lanes.hpp>
+#include <concepts>
+#include <cstdint>
+#include <thread>
+
+namespace aatgs {
+
+/// Lanes that claim entries of a task queue together: one of them asks for all. `all` and
+/// `from_first` also make each lane's earlier writes visible to the others.
+template <class L>
+concept TaskLanes = Lanes<L> && requires(const L lanes, std::uint64_t value) {
+  { lanes.from_first(value) } -> std::convertible_to<std::uint64_t>;  // lane 0's, for every lane
+};
+
+/// One thread on its own.
+struct SingleTaskLane : SingleLane {
+  AATGS_HOST_DEVICE static constexpr std::uint64_t from_first(std::uint64_t value) { return value; }
+};
+
+/// Between two looks at a slot that another worker is using: never gives up. On the host it lets
+/// that worker's thread run.
+struct KeepWaiting {
+  AATGS_HOST_DEVICE bool operator()() const {
+#if !defined(__CUDA_ARCH__)
+    std::this_thread::yield();
+#endif
+    return true;
+  }
+};
+
+}  // namespace aatgs
