@@ -35,7 +35,7 @@ void copy_text(char (&to)[Size], std::string_view text) noexcept {
   std::memset(to + length, 0, Size - length);
 }
 
-/// Copies by words that are each whole for a reader.
+/// Copies by words that are each whole for a reader, none of them before what was stored earlier.
 template <class T>
 void copy_words(T& to, const T& from) noexcept {
   static_assert(sizeof(T) % 8 == 0 && alignof(T) == 8);
@@ -43,7 +43,8 @@ void copy_words(T& to, const T& from) noexcept {
   for (std::size_t i = 0; i < sizeof(T) / 8; ++i) {
     std::uint64_t word = 0;
     std::memcpy(&word, reinterpret_cast<const char*>(&from) + 8 * i, 8);
-    std::atomic_ref(words[i]).store(word, std::memory_order_relaxed);
+    // Not a release fence before the loop: ThreadSanitizer knows none. Free on x86.
+    std::atomic_ref(words[i]).store(word, std::memory_order_release);
   }
 }
 
@@ -204,8 +205,7 @@ void StatisticsPage::publish(PublishedState state, ExecutorKind executor,
   report_.published_ns = now;
   due_ = std::chrono::nanoseconds(now) + interval;
   ++published_;
-  // Nobody may see this report's words before the number of the last one.
-  std::atomic_thread_fence(std::memory_order_release);
+  // Nobody sees this report's words before the number of the last one: copy_words releases each.
   copy_words(layout_->reports[published_ % StatisticsPageLayout::report_count], report_);
   std::atomic_ref(layout_->published).store(published_, std::memory_order_release);
 }
