@@ -3,6 +3,8 @@
 #include <aatgs/host/options.hpp>
 #include <aatgs/runtime/port.hpp>
 #include <array>
+#include <charconv>
+#include <cstdlib>
 #include <utility>
 
 namespace aatgs {
@@ -39,11 +41,18 @@ auto parse(const Names& names, std::string_view what, std::string_view text) {
                     "': choose one of " + choices);
 }
 
-void check_ring(std::string_view name, std::uint32_t slots) {
+/// Whose fault it is, if a bad number of slots is what an environment variable comes to.
+std::string blame_environment(const char* variable, std::uint32_t slots) {
+  const char* value = std::getenv(variable);
+  if (value == nullptr || ring_slots_from_environment(variable) != slots) return {};
+  return "; the environment sets " + std::string(variable) + "='" + value + "'";
+}
+
+void check_ring(std::string_view name, const char* variable, std::uint32_t slots) {
   if (is_ring_size(slots)) return;
   throw OptionError(std::string(name) + " = " + std::to_string(slots) +
                     " is not a power of two from 1 to " + std::to_string(max_ring_slots) +
-                    ": choose one, such as 1024");
+                    ": choose one, such as 1024" + blame_environment(variable, slots));
 }
 
 void check_duration(std::string_view name, std::chrono::nanoseconds value) {
@@ -62,13 +71,23 @@ void check_enumerator(std::string_view name, Enum value, Enum last) {
 
 }  // namespace
 
+std::uint32_t ring_slots_from_environment(const char* variable) noexcept {
+  constexpr std::uint32_t by_default = 1024;
+  const char* value = std::getenv(variable);
+  if (value == nullptr) return by_default;
+  const std::string_view digits = value;
+  std::uint32_t slots = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), slots);
+  return error == std::errc() && end == digits.data() + digits.size() ? slots : 0;
+}
+
 void check_options(const ContextOptions& options) {
   check_enumerator("executor", options.executor, ExecutorKind::cpu);
   check_enumerator("scope", options.scope, Scope::grid);
   check_enumerator("config_policy", options.config_policy, ConfigPolicy::reject);
   check_enumerator("telemetry_policy", options.telemetry_policy, TelemetryPolicy::overwrite_oldest);
-  check_ring("config_slots", options.config_slots);
-  check_ring("telemetry_slots", options.telemetry_slots);
+  check_ring("config_slots", config_slots_variable, options.config_slots);
+  check_ring("telemetry_slots", telemetry_slots_variable, options.telemetry_slots);
   check_duration("queue_deadline", options.queue_deadline);
   check_duration("park_after", options.park_after);
   if (options.step_deadline.count() <= 0) {

@@ -54,6 +54,11 @@ std::uint64_t unix_now_ns() {
       std::chrono::duration_cast<std::chrono::nanoseconds>(since).count());
 }
 
+bool is_to_be_kept() {
+  const char* value = std::getenv("AATGS_STATS_KEEP");
+  return value != nullptr && std::string_view(value) == "1";
+}
+
 void remove_old_pages(const std::string& directory) {
   try {
     remove_dead_statistics_pages(directory, std::chrono::minutes(10));
@@ -104,6 +109,7 @@ StatisticsPage::StatisticsPage(const ContextOptions& options, std::uint32_t port
   identity_.telemetry_policy = static_cast<std::uint32_t>(options.telemetry_policy);
   copy_text(identity_.program, program_invocation_short_name);
   if (!open(directory)) return;
+  kept_ = is_to_be_kept();
   set_description(description);
   write_header();
   ExecutionStatistics nothing_yet;
@@ -117,7 +123,8 @@ StatisticsPage::~StatisticsPage() {
   if (layout_ == nullptr) return;
   ::munmap(layout_, sizeof(*layout_));
   // A forked child has a copy of this object, but the page is its parent's.
-  if (static_cast<std::uint32_t>(::getpid()) == header_.pid) ::unlink(where_.c_str());
+  const bool is_ours = static_cast<std::uint32_t>(::getpid()) == header_.pid;
+  if (is_ours && !kept_) ::unlink(where_.c_str());
 }
 
 bool StatisticsPage::open(const std::string& directory) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The task queue and the task count among blocks of a kernel. Every wait ends at a deadline.
+// The task queue and the end of all tasks among blocks of a kernel. Every wait ends at a deadline.
 #include <doctest/doctest.h>
 
 #include <aatgs/device/task_lanes.cuh>
 #include <aatgs/host/cuda_check.hpp>
 #include <aatgs/host/task_queue_memory.hpp>
-#include <aatgs/runtime/task_count.hpp>
+#include <aatgs/runtime/task_idle.hpp>
 #include <algorithm>
 
 #include "../brief.hpp"
@@ -117,7 +117,8 @@ __global__ void __launch_bounds__(threads) traffic_kernel(Traffic t) {
 
 struct Tree {
   TaskQueue<std::uint32_t> queue;
-  TaskCount* count;
+  TaskIdle* idle;
+  std::uint32_t* end;  // set when no task is left
   std::uint32_t* ran;  // [tasks + 1]
   Findings* findings;
   std::uint32_t tasks;
@@ -134,24 +135,34 @@ __device__ void run_tree(const Tree& t, std::uint32_t task, const Deadline& dead
     atomicAdd(t.ran + now, 1U);
     for (const std::uint32_t child : {2 * now, 2 * now + 1}) {
       if (child > t.tasks) continue;
-      count_spawned(*t.count, 1);
       const TaskMove move = try_push(t.queue, child, deadline);
       if (move == TaskMove::stuck) note(t.findings->late);
       if (move == TaskMove::refused) waiting[waiting_count++] = child;
     }
-    count_finished(*t.count, 1);
   }
 }
 
 /// Every thread is a worker; each leaves when no task is left and looks then at all that was done.
 __global__ void __launch_bounds__(threads) tree_kernel(Tree t) {
   const auto deadline = Deadline::from_now();
+  const cuda::atomic_ref<std::uint32_t, cuda::thread_scope_device> end(*t.end);
+  const auto any_ready = [&] { return ready_tasks(t.queue) != 0; };
   std::uint32_t task = 0;
-  if (blockIdx.x == 0 && threadIdx.x == 0) run_tree(t, 1, deadline);  // the root is counted
-  while (!all_finished(*t.count)) {
-    const TaskMove move = try_pop(t.queue, task, deadline);
-    if (move == TaskMove::done) run_tree(t, task, deadline);
-    if (move == TaskMove::stuck || !deadline()) {
+  bool is_idle = false;
+  if (blockIdx.x == 0 && threadIdx.x == 0) run_tree(t, 1, deadline);
+  while (end.load(cuda::memory_order_acquire) == 0) {
+    if (any_ready()) {
+      if (is_idle) leave_idle(*t.idle);
+      is_idle = false;
+      const TaskMove move = try_pop(t.queue, task, deadline);
+      if (move == TaskMove::done) run_tree(t, task, deadline);
+    } else if (!is_idle) {
+      is_idle = true;
+      if (become_idle(*t.idle, gridDim.x * blockDim.x)) {
+        end.store(1, cuda::memory_order_release);
+      }
+    }
+    if (!deadline()) {
       note(t.findings->late);
       return;
     }
@@ -213,23 +224,19 @@ TEST_CASE("task queue on the GPU: blocks lose, double or tear entries") {
   check_traffic(brief_or(8U, 528U), brief_or(100U, 2'000U), 16'384);
 }
 
-TEST_CASE("task count on the GPU: workers leave before the last task has ended, or never") {
+TEST_CASE("task idle on the GPU: workers leave before the last task has ended, or never") {
   const std::uint32_t tasks = brief_or(2'047U, 262'143U);
   const unsigned blocks = resident_blocks(tree_kernel, brief_or(8U, 264U));
   for (const std::uint32_t slots : {64U, 65'536U}) {
     CAPTURE(slots);
     const TaskQueueMemory<std::uint32_t> memory(MemoryKind::device, slots, 0, (1ULL << 38) - 100);
-    Buffer<TaskCount> count(MemoryKind::device, 1);
+    const Buffer<TaskIdle> idle(MemoryKind::device, 1);
+    const Buffer<std::uint32_t> end(MemoryKind::device, 1);
     const Buffer<std::uint32_t> ran(MemoryKind::device, tasks + 1);
     const Buffer<Findings> findings(MemoryKind::device, 1);
-    const TaskCount root{1, 0};
-    count.upload({&root, 1});
     run(tree_kernel, blocks,
-        Tree{memory.queue(), count.data(), ran.data(), findings.data(), tasks});
+        Tree{memory.queue(), idle.data(), end.data(), ran.data(), findings.data(), tasks});
     check_findings(findings);
-    const TaskCount end = count.download()[0];
-    CHECK(end.spawned == tasks);
-    CHECK(end.finished == tasks);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <aatgs/host/make_cpu_context.hpp>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <new>
 #include <string>
@@ -229,10 +230,14 @@ TEST_CASE("allocation: queueing and polling ask for memory, which may be gone") 
   for (const Scope scope : {Scope::block, Scope::grid}) {
     auto ctx = make_cpu_context<int, int>(NextStep{}, two_threads(scope));
     const long before = allocations;
-    for (int i = 0; i < 2000;) {
+    // Long enough for some reports to the statistics page, ten a second.
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(250);
+    for (int i = 0; i < 2000 || std::chrono::steady_clock::now() < end;) {
       if (ctx.try_queue(i)) ++i;
       static_cast<void>(ctx.poll());
     }
+    // Empty polls look around from time to time.
+    for (int i = 0; i < 200'000; ++i) static_cast<void>(ctx.poll());
     CHECK(allocations == before);
   }
 }

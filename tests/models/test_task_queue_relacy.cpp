@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The task queue and the task count themselves, from the same source as everywhere, under Relacy:
-// see test_rings_relacy.cpp. All threads are GPU workers here: what moves an entry is relaxed, with
-// fences where the code has them; CPU workers have more order than that.
+// The task queue and the end of all tasks themselves, from the same source as everywhere, under
+// Relacy: see test_rings_relacy.cpp. All threads are GPU workers here: what moves an entry is
+// relaxed, with fences where the code has them; CPU workers have more order than that.
 //
 // Relacy's macros rename parts of the language, so everything else is included before it.
 #include <doctest/doctest.h>
 
-#include <aatgs/runtime/task_count.hpp>
+#include <aatgs/runtime/task_idle.hpp>
 #include <aatgs/runtime/task_queue.hpp>
 #include <cstring>
 #include <iostream>
@@ -37,10 +37,9 @@ enum class Plant {
   slot_not_asked,  ///< whether the slot's last entry has been taken
   split_granule,   ///< a granule is written and read in two halves
   no_fence,        ///< nothing orders an entry and what was done for it
-  late_count,      ///< a task is counted after it was pushed
-  early_finish,    ///< a task has ended, they say, before its children are counted
-  relaxed_finish,  ///< the end of a task orders nothing
-  spawned_first,   ///< the two counts are read in the wrong order
+  take_first,      ///< an idle worker takes a task before it says so
+  unlooked,        ///< a worker becomes idle without another look at the queues
+  relaxed_idle,    ///< becoming idle orders nothing
 };
 
 enum class Work {
@@ -85,8 +84,8 @@ class Tasks : public rl::test_suite<Tasks, thread_count> {
     words_[1]($) = state_.head;
     words_[2]($) = static_cast<std::uint64_t>(state_.room);
     words_[3]($) = 0;
-    words_[4]($) = scenario.work == Work::tree ? 1 : 0;
-    words_[5]($) = 0;
+    words_[4]($) = 0;
+    ended_($) = false;
     popped_($) = 0;
     for (unsigned i = 0; i < task_count; ++i) {
       given_[i]($) = 0;
@@ -157,16 +156,18 @@ class Tasks : public rl::test_suite<Tasks, thread_count> {
  private:
   static constexpr std::uint32_t granules_each = TaskQueue<Entry>::granules_each;
   static constexpr unsigned cell_count = most_slots * (granules_each + 1);
-  static constexpr unsigned word_count = 6;
+  static constexpr unsigned word_count = 5;
 
   static bool is(Plant plant) { return scenario.plant == plant; }
   static rl::memory_order to_relacy(Order order) {
-    if (is(Plant::relaxed_finish)) return rl::mo_relaxed;
+    if (is(Plant::relaxed_idle)) return rl::mo_relaxed;
     switch (order) {
       case Order::acquire:
         return rl::mo_acquire;
       case Order::release:
         return rl::mo_release;
+      case Order::acq_rel:
+        return rl::mo_acq_rel;
       default:
         return rl::mo_relaxed;
     }
@@ -183,8 +184,8 @@ class Tasks : public rl::test_suite<Tasks, thread_count> {
     return i;
   }
   [[nodiscard]] unsigned word_of(const void* where) const {
-    const void* all[word_count] = {&state_.tail,  &state_.head,    &state_.room,
-                                   &state_.ready, &count_.spawned, &count_.finished};
+    const void* all[word_count] = {&state_.tail, &state_.head, &state_.room, &state_.ready,
+                                   &idle_.workers};
     unsigned i = 0;
     while (all[i] != where) ++i;
     return i;
@@ -242,11 +243,20 @@ class Tasks : public rl::test_suite<Tasks, thread_count> {
 
   /// Task k has the children 2k + 1 and 2k + 2. Who leaves reads what all tasks have done.
   void grow(bool seeds) {
-    if (seeds) spawn_counted(0);
-    while (!idle()) {
-      Entry entry;
-      if (try_pop(queue_, entry, pause) == TaskMove::done) {
-        run(entry);
+    bool is_idle = false;
+    if (seeds) spawn(0);
+    while (!ended_.load(rl::mo_acquire, $)) {
+      if (ready_tasks(queue_) != 0) {
+        if (is_idle && !is(Plant::take_first)) leave_idle(idle_);
+        Entry entry;
+        const bool took = try_pop(queue_, entry, pause) == TaskMove::done;
+        if (is_idle && is(Plant::take_first)) leave_idle(idle_);
+        is_idle = is(Plant::unlooked);
+        if (took) run(entry);
+        if (is_idle && become_idle(idle_, thread_count)) ended_.store(true, rl::mo_release, $);
+      } else if (!is_idle) {
+        is_idle = true;
+        if (become_idle(idle_, thread_count)) ended_.store(true, rl::mo_release, $);
       } else {
         rl::yield(1, $);
       }
@@ -257,32 +267,22 @@ class Tasks : public rl::test_suite<Tasks, thread_count> {
   void run(const Entry& entry) {
     const std::uint32_t id = check(entry);
     done_[id]($) = 1;
-    if (is(Plant::early_finish)) count_finished(count_, 1);
     for (std::uint32_t child = 2 * id + 1; child <= 2 * id + 2 && child < task_count; ++child) {
-      if (!is(Plant::late_count)) count_spawned(count_, 1);
-      spawn_counted(child);
-      if (is(Plant::late_count)) count_spawned(count_, 1);
+      spawn(child);
     }
-    if (!is(Plant::early_finish)) count_finished(count_, 1);
   }
 
   /// A full queue makes the parent run its child itself.
-  void spawn_counted(std::uint32_t id) {
+  void spawn(std::uint32_t id) {
     given_[id]($) = id + 1;
     if (try_push(queue_, Entry::of(id), pause) != TaskMove::done) run(Entry::of(id));
-  }
-
-  bool idle() {
-    if (!is(Plant::spawned_first)) return all_finished(count_);
-    const std::uint64_t spawned = load_atomic(&count_.spawned, Order::acquire);
-    return load_atomic(&count_.finished, Order::acquire) == spawned;
   }
 
   Granule granules_[most_slots * granules_each];
   std::uint32_t taken_[most_slots] = {};
   TaskQueueState state_{};
   TaskQueue<Entry> queue_{};
-  TaskCount count_{};
+  TaskIdle idle_{};
 
   const void* addresses_[cell_count] = {};
   rl::atomic<Bits> cells_[cell_count];
@@ -293,6 +293,7 @@ class Tasks : public rl::test_suite<Tasks, thread_count> {
   unsigned adopted_ = 0;
 
   rl::atomic<unsigned> popped_;
+  rl::atomic<bool> ended_;
   rl::var<unsigned> given_[task_count];  // what the pusher did for the task
   rl::var<unsigned> done_[task_count];   // what the task did
   bool arrived_[task_count] = {};
@@ -341,7 +342,7 @@ TEST_CASE("task queue under Relacy: an entry is lost, doubled, torn or out of tu
   }
 }
 
-TEST_CASE("task count under Relacy: a worker leaves before the last task has ended, or never") {
+TEST_CASE("task idle under Relacy: a worker leaves before the last task has ended, or never") {
   for (const std::uint32_t slots : {1U, 4U}) {
     CAPTURE(slots);
     CHECK(check({Work::tree, Plant::none, slots}, executions) == "SUCCESS");
@@ -360,10 +361,9 @@ TEST_CASE("task queue under Relacy: the check misses a planted defect") {
       {{Work::traffic, Plant::split_granule, 1}, "USER ASSERT FAILED"},
       {{Work::traffic, Plant::no_fence, 2}, "DATA RACE"},
       {{Work::tree, Plant::no_fence, 4}, "DATA RACE"},
-      {{Work::tree, Plant::late_count, 4}, "USER ASSERT FAILED"},
-      {{Work::tree, Plant::early_finish, 4}, "USER ASSERT FAILED"},
-      {{Work::tree, Plant::relaxed_finish, 4}, "DATA RACE"},
-      {{Work::tree, Plant::spawned_first, 4}, "USER ASSERT FAILED"},
+      {{Work::tree, Plant::take_first, 4}, "USER ASSERT FAILED"},
+      {{Work::tree, Plant::unlooked, 4}, "USER ASSERT FAILED"},
+      {{Work::tree, Plant::relaxed_idle, 4}, "DATA RACE"},
   };
   for (const auto& [scenario, verdict] : defects) {
     CAPTURE(static_cast<int>(scenario.plant));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <aatgs/host/task_queue_memory.hpp>
-#include <aatgs/runtime/task_count.hpp>
+#include <aatgs/runtime/task_idle.hpp>
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -312,14 +312,16 @@ TEST_CASE("task queue: lanes that claim together skip, share or misplace entries
   CHECK(wrong == 0);
 }
 
-TEST_CASE("task count: workers leave while tasks are queued or running, or never") {
+TEST_CASE("task idle: workers leave while tasks are queued or running, or never") {
   constexpr std::uint32_t depth = 11;  // a binary tree: 2^12 - 1 tasks
   constexpr std::uint32_t tasks = (2U << depth) - 1;
+  constexpr std::uint32_t workers = 4;
   for (const std::uint32_t slots : {4U, 1024U}) {
     CAPTURE(slots);
     const OwnedQueue<std::uint32_t> owned(slots);
     const TaskQueue<std::uint32_t> queue = owned.queue();
-    TaskCount count{std::uint64_t{0} - 100, std::uint64_t{0} - 100};
+    TaskIdle idle{};
+    std::atomic<bool> end = false;
     std::vector<std::uint32_t> ran(tasks + 1);  // plain: leaving is what makes it visible
     std::atomic<std::uint32_t> missing{0};
 
@@ -328,33 +330,34 @@ TEST_CASE("task count: workers leave while tasks are queued or running, or never
       ++ran[task];
       for (const std::uint32_t child : {2 * task, 2 * task + 1}) {
         if (child > tasks) break;
-        count_spawned(count, 1);
         if (try_push(queue, child) != TaskMove::done) self(self, child);
       }
-      count_finished(count, 1);
     };
+    const auto any_ready = [&] { return ready_tasks(queue) != 0; };
     const auto work = [&] {
       std::uint32_t task = 0;
-      while (!all_finished(count)) {
-        if (try_pop(queue, task) == TaskMove::done) {
-          run(run, task);
+      bool is_idle = false;
+      while (!end) {
+        if (any_ready()) {
+          if (is_idle) leave_idle(idle);
+          is_idle = false;
+          if (try_pop(queue, task) == TaskMove::done) run(run, task);
+        } else if (!is_idle) {
+          is_idle = true;
+          if (become_idle(idle, workers)) end = true;
         } else {
           std::this_thread::yield();
         }
       }
       for (std::uint32_t i = 1; i <= tasks; ++i) missing += ran[i] == 1 ? 0 : 1;
     };
-    CHECK(all_finished(count));
-    count_spawned(count, 1);
-    CHECK_FALSE(all_finished(count));
     REQUIRE(try_push(queue, 1U) == TaskMove::done);
     {
       std::vector<std::jthread> threads;
-      for (int i = 0; i < 4; ++i) threads.emplace_back(work);
+      for (std::uint32_t i = 0; i < workers; ++i) threads.emplace_back(work);
     }
     CHECK(missing == 0);
-    CHECK(count.spawned == std::uint64_t{0} - 100 + tasks);
-    CHECK(count.finished == count.spawned);
+    CHECK(idle.workers == workers);
   }
 }
 

@@ -192,6 +192,25 @@ inline std::vector<Check> all_checks() {
       {"park_wait_ms", longest_park_wait_ms},
       {"yield_second_process",
        ratio("yield/second_process_beside_yield", "yield/second_process_alone")},
+      {"tasks_per_s",
+       [](const Report& r) {
+         Value best;
+         for (const Figure& f : r.figures) {
+           if (f.of.road.starts_with("rate_") && f.of.group == "task") best = larger(best, f.p50);
+         }
+         return over(best, 1e-6);
+       }},
+      {"edge_us", median("task/edge")},
+      {"fan_us",
+       [](const Report& r) { return smaller(r.median("task/fan_1"), r.median("task/fan_4")); }},
+      {"graph_10k", ratio("task/graph_10k_cuda_graph", "task/graph_10k_resident")},
+      {"resubmit_ns", median("task/resubmit")},
+      {"critical_path",
+       [=](const Report& r) {
+         return smaller(ratio("task/mixed_fifo", "task/mixed_critical_path")(r),
+                        ratio("task/cholesky_fifo", "task/cholesky_resident")(r));
+       }},
+      {"cholesky", ratio("task/cholesky_streams", "task/cholesky_resident")},
   };
 }
 

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // aatgs_soak: a long load with a check of every telemetry.
-#include <CLI/CLI.hpp>
 #include <aatgs/host/errors.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
 #include <regex>
 
+#include "configuration.hpp"
 #include "machine.hpp"
+#include "program.hpp"
 #include "report.hpp"
+#include "tasks.hpp"
 
 namespace aatgs::soak {
 namespace {
@@ -17,21 +19,20 @@ constexpr int stuck_status = 3;
 
 /// The command line, before what depends on the machine is filled in.
 struct CommandLine {
-  std::string executor = "automatic";
   std::string only;
   std::string json;
   std::string be_killed;
   bool quick = false;
-  std::optional<std::uint64_t> block, grid, cycles, aborts, kills;
+  std::optional<std::uint64_t> block, grid, cycles, aborts, kills, tasks;
   Settings settings;
 };
 
 /// Without a GPU all is far slower.
 Counts default_counts(ExecutorKind executor, bool quick) {
   Counts counts;
-  if (executor == ExecutorKind::cpu) counts = {1'000'000, 20'000, 200, 100, 3};
+  if (executor == ExecutorKind::cpu) counts = {1'000'000, 20'000, 200, 100, 3, 3'000'000};
   if (!quick) return counts;
-  for (auto* count : {&counts.block, &counts.grid, &counts.cycles, &counts.aborts, &counts.kills}) {
+  for (auto* count : {&counts.block, &counts.grid, &counts.cycles, &counts.aborts, &counts.kills, &counts.tasks}) {
     *count = (*count + 99) / 100;
   }
   return counts;
@@ -39,13 +40,14 @@ Counts default_counts(ExecutorKind executor, bool quick) {
 
 Settings resolve(const CommandLine& line) {
   Settings settings = line.settings;
-  settings.executor = choose_executor(parse_executor(line.executor), settings.device).kind;
+  settings.executor = choose_executor(settings.executor, settings.device).kind;
   Counts& counts = settings.counts = default_counts(settings.executor, line.quick);
   counts.block = line.block.value_or(counts.block);
   counts.grid = line.grid.value_or(counts.grid);
   counts.cycles = line.cycles.value_or(counts.cycles);
   counts.aborts = line.aborts.value_or(counts.aborts);
   counts.kills = line.kills.value_or(counts.kills);
+  counts.tasks = line.tasks.value_or(counts.tasks);
   return settings;
 }
 
@@ -70,7 +72,9 @@ std::vector<PartResult> run_parts(const Soak& soak, const std::string& only) {
       {"grid", counts.grid, [&](auto goal) { return soak_stream(soak, Scope::grid, goal); }},
       {"cycles", counts.cycles, [&](auto goal) { return soak_cycles(soak, goal); }},
       {"aborts", counts.aborts, [&](auto goal) { return soak_aborts(soak, goal); }},
-      {"killed", counts.kills, [&](auto goal) { return soak_killed(soak, goal); }}};
+      {"killed", counts.kills, [&](auto goal) { return soak_killed(soak, goal); }},
+      {"tasks", counts.tasks,
+       [&](auto goal) { return soak_tasks(soak, goal, make_soak_scheduler); }}};
   std::vector<PartResult> results;
   for (const Part& part : parts) {
     if (part.goal == 0 || !std::regex_search(part.name, wanted)) continue;
@@ -78,7 +82,7 @@ std::vector<PartResult> run_parts(const Soak& soak, const std::string& only) {
   }
   if (results.empty()) {
     throw InputError("--only '" + only +
-                     "' leaves no part; the parts are block, grid, cycles, aborts and killed");
+                     "' leaves no part; the parts are block, grid, cycles, aborts, killed and tasks");
   }
   return results;
 }
@@ -110,33 +114,65 @@ int run(const CommandLine& line, const std::string& words) {
   return report.errors() == 0 ? 0 : 1;
 }
 
-void add_options(CLI::App& app, CommandLine& line) {
-  Settings& s = line.settings;
-  app.add_option("--only", line.only,
-                 "only the parts whose name contains a match: block, grid, cycles, aborts, killed")
+void define_parts(program::Configuration& config, CommandLine& line) {
+  const auto whole = program::whole_number();
+  auto table = config.table("soak");
+  table
+      .add({"only", "--only"}, line.only,
+           "only the parts whose name contains a match: block, grid, cycles, aborts, killed, tasks")
       ->type_name("REGEX");
-  app.add_option("--configs-block", line.block, "configs through block scope; 1e9 on a GPU");
-  app.add_option("--configs-grid", line.grid, "configs through grid scope; 1e8 on a GPU");
-  app.add_option("--cycles", line.cycles, "contexts made and ended; 2000 on a GPU");
-  app.add_option("--aborts", line.aborts, "aborts at random moments; 1000 on a GPU");
-  app.add_option("--kills", line.kills, "processes killed while resident; 10 on a GPU");
-  app.add_flag("--quick", line.quick, "a hundredth of all that");
-  app.add_option("--seconds", s.seconds, "most that one part may take")
-      ->check(CLI::PositiveNumber)
+  table
+      .add({"configs_block", "--configs-block"}, line.block,
+           "configs through block scope; 1e9 on a GPU")
+      ->check(whole);
+  table
+      .add({"configs_grid", "--configs-grid"}, line.grid,
+           "configs through grid scope; 1e8 on a GPU")
+      ->check(whole);
+  table.add({"cycles", "--cycles"}, line.cycles, "contexts made and ended; 2000 on a GPU")
+      ->check(whole);
+  table.add({"aborts", "--aborts"}, line.aborts, "aborts at random moments; 1000 on a GPU")
+      ->check(whole);
+  table.add({"kills", "--kills"}, line.kills, "processes killed while resident; 10 on a GPU")
+      ->check(whole);
+  table.add({"tasks", "--tasks"}, line.tasks, "tasks of random graphs; 1e9 on a GPU")
+      ->check(whole);
+  table.add({"quick", "--quick"}, line.quick, "a hundredth of all that");
+}
+
+void define(CLI::App& app, program::Configuration& config, CommandLine& line) {
+  const auto whole = program::whole_number();
+  Settings& s = line.settings;
+  define_parts(config, line);
+  auto table = config.table("soak");
+  table.add({"seconds", "--seconds"}, s.seconds, "most that one part may take")
+      ->check(program::seconds())
       ->capture_default_str();
-  app.add_option("--stall", s.stall_seconds, "seconds without progress that mean it is stuck")
-      ->check(CLI::PositiveNumber)
+  table
+      .add({"stall_seconds", "--stall"}, s.stall_seconds,
+           "seconds without progress that mean it is stuck")
+      ->check(program::seconds())
       ->capture_default_str();
-  app.add_option("--growth-mib", s.growth_mib, "most by which memory may grow during a part")
+  table
+      .add({"growth_mib", "--growth-mib"}, s.growth_mib, "most by which memory may grow in a part")
+      ->check(whole)
       ->capture_default_str();
-  app.add_option("--seed", s.seed, "of everything drawn at random")->capture_default_str();
-  app.add_option("--executor", line.executor,
+  table.add({"seed", "--seed"}, s.seed, "of everything drawn at random")
+      ->check(whole)
+      ->capture_default_str();
+  auto gpu = config.table("gpu");
+  gpu.add({"device_id", "--device"}, s.device, "CUDA ordinal")->check(whole)->capture_default_str();
+  gpu.add_choice({"executor", "--executor"}, s.executor, parse_executor,
                  "of block, grid and killed: automatic (resident where there is a GPU, else cpu), "
-                 "resident, launch_queue, launch, graph, cpu")
-      ->capture_default_str();
-  app.add_option("--device", s.device, "CUDA ordinal")->capture_default_str();
+                 "resident, launch_queue, launch, graph, cpu");
   app.add_option("--json", line.json, "write the result to this file")->type_name("FILE");
   app.add_option("--be-killed", line.be_killed)->group("");  // the process that `killed` starts
+  app.footer(
+      "Examples:\n"
+      "  aatgs_soak --json soak.json          all of it, about five minutes on an H200\n"
+      "  aatgs_soak --quick                   a hundredth\n"
+      "  aatgs_soak --only 'block|grid' --executor cpu --seed 7\n"
+      "Exit status: 0 all is right; 1 an error; 2 wrong input or options; 3 it was stuck");
 }
 
 }  // namespace
@@ -144,31 +180,11 @@ void add_options(CLI::App& app, CommandLine& line) {
 
 int main(int argc, char** argv) {
   aatgs::soak::CommandLine line;
-  CLI::App app("Runs contexts for long under changing load and checks every telemetry");
-  app.footer(
-      "Examples:\n"
-      "  aatgs_soak --json soak.json          all of it, about five minutes on an H200\n"
-      "  aatgs_soak --quick                   a hundredth\n"
-      "  aatgs_soak --only 'block|grid' --executor cpu --seed 7\n"
-      "Ends with 0 if all is right, 1 after an error, 2 for wrong arguments, 3 if it was stuck.");
-  aatgs::soak::add_options(app, line);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : 2;
-  }
+  CLI::App app("Runs contexts for long under changing load and checks every telemetry",
+               "aatgs_soak");
+  aatgs::program::Configuration config(app);
+  define(app, config, line);
   std::string words;
   for (int i = 1; i < argc; ++i) words += (i == 1 ? "" : " ") + std::string(argv[i]);
-  try {
-    return aatgs::soak::run(line, words);
-  } catch (const aatgs::InputError& e) {
-    std::cerr << "aatgs_soak: " << e.what() << "\n";
-    return 2;
-  } catch (const aatgs::OptionError& e) {
-    std::cerr << "aatgs_soak: " << e.what() << "\n";
-    return 2;
-  } catch (const std::exception& e) {
-    std::cerr << "aatgs_soak: " << e.what() << "\n";
-    return 1;
-  }
+  return run(config, argc, argv, [&] { return aatgs::soak::run(line, words); });
 }

@@ -13,6 +13,7 @@ struct Counts {
   std::uint64_t cycles = 2000;          ///< contexts made and ended
   std::uint64_t aborts = 1000;
   std::uint64_t kills = 10;  ///< processes
+  std::uint64_t tasks = 1'000'000'000;
 };
 
 /// What the command line asks for.

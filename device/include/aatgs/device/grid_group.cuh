@@ -3,6 +3,7 @@
 
 #include <aatgs/device/block_group.cuh>
 #include <aatgs/device/grid_barrier.cuh>
+#include <aatgs/device/task_lanes.cuh>
 #include <cstdint>
 
 namespace aatgs::device {
@@ -76,6 +77,18 @@ class GridGroup {
     sync();
     return load_cell<T>(cells[0]);
   }
+
+  /// The same among the threads of this block.
+  template <class T, class Op>
+  __device__ T reduce_block(T value, Op op) {
+    return block_.reduce(value, op);
+  }
+  template <class T>
+  __device__ T broadcast_block(T value, std::uint32_t root = 0) {
+    return block_.broadcast(value, root);
+  }
+  /// The first threads of this block, as they move entries of task queues.
+  __device__ static constexpr WarpTaskLanes task_lanes() { return {}; }
 
   template <class T>
   __device__ T* scratch() {

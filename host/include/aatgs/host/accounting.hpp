@@ -73,7 +73,21 @@ struct Accounting {
     if (!measures(done.ticket)) return;
     taken_to_finished.record(done.finished_ns - done.taken_ns);
     const std::uint64_t queued = queue_times.get(done.ticket);
-    if (queued != 0) queue_to_visible.record(TickClock::now() - queued);
+    last_collected = TickClock::now();
+    if (queued != 0) queue_to_visible.record(last_collected - queued);
+  }
+
+  /// For a ticket that is measured; in ticks.
+  void note_queued(std::uint64_t ticket, std::uint64_t ticks) {
+    if (first_queued == 0) first_queued = ticks;
+    queue_times.set(ticket, ticks);
+  }
+
+  /// The moment of the machine's clock at which the time stamp counter stood so; 0 stays 0.
+  [[nodiscard]] std::uint64_t moment(std::uint64_t ticks) const {
+    if (ticks == 0) return 0;
+    const auto ago = static_cast<double>(TickClock::now() - ticks) * clock.ns_per_tick();
+    return host_now_ns() - static_cast<std::uint64_t>(ago);
   }
 
   /// Whether the latency of this ticket is measured: all of the first, then one in 64, because a
@@ -101,6 +115,8 @@ struct Accounting {
   std::uint64_t given_up = 0;  ///< by an abort
   std::uint64_t config_overflows = 0;
   std::uint64_t found_idle = 0;
+  std::uint64_t first_queued = 0;    ///< ticks; 0: none
+  std::uint64_t last_collected = 0;  ///< ticks; 0: none
   UtilizationSampler config_ring;
   UtilizationSampler telemetry_ring;
   QueueTimes queue_times;

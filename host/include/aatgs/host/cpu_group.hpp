@@ -3,6 +3,7 @@
 
 #include <aatgs/runtime/control_block.hpp>
 #include <aatgs/runtime/platform.hpp>
+#include <aatgs/runtime/task_lanes.hpp>
 #include <algorithm>
 #include <atomic>
 #include <barrier>
@@ -82,6 +83,16 @@ class CpuGroup {
     sync();
     return result;
   }
+
+  AATGS_NO_EXEC_CHECK template <class T, class Op>
+  AATGS_HOST_DEVICE T reduce_block(T value, Op) {
+    return value;
+  }
+  AATGS_NO_EXEC_CHECK template <class T>
+  AATGS_HOST_DEVICE T broadcast_block(T value, std::uint32_t = 0) {
+    return value;
+  }
+  AATGS_NO_EXEC_CHECK AATGS_HOST_DEVICE static constexpr SingleTaskLane task_lanes() { return {}; }
 
   AATGS_NO_EXEC_CHECK template <class T>
   AATGS_HOST_DEVICE T* scratch() {

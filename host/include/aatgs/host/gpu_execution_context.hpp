@@ -141,7 +141,7 @@ class alignas(line_bytes) GpuExecutionContext {
   // Cold: kept out of the code of every config, which would be slower for it.
   [[gnu::cold, gnu::noinline]] void close();
   bool drain(Deadline deadline);
-  [[gnu::cold, gnu::noinline]] void check();
+  [[gnu::cold, gnu::noinline]] void check(bool in_a_wait = true);
   void learn_failure();
   void look_in_passing();
   void throw_failure() const;
@@ -153,7 +153,8 @@ class alignas(line_bytes) GpuExecutionContext {
   void sample_rings();
   [[nodiscard, gnu::cold, gnu::noinline]] ExecutionStatistics read_statistics() const;
   [[gnu::cold, gnu::noinline]] void publish(const ExecutionStatistics& statistics) const;
-  [[gnu::cold, gnu::noinline]] void publish_in_a_wait();
+  [[gnu::cold, gnu::noinline]] void describe();
+  [[gnu::cold, gnu::noinline]] void leave_last_report() const;
 
   std::unique_ptr<Executor<Config, Telemetry>> executor_;
   Executor<Config, Telemetry>* road_;  // `executor_`, or what that has settled on

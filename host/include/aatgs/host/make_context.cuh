@@ -14,6 +14,25 @@ namespace aatgs {
 template <class Config, class Telemetry>
 using Executors = std::vector<std::unique_ptr<Executor<Config, Telemetry>>>;
 
+/// The resident kernel of a step.
+template <class Config, class Telemetry, class Step>
+auto resident_kernel(bool grid) {
+  constexpr unsigned threads = step_block_threads<Step>();
+  if constexpr (step_grid_only<Step>()) {
+    if (grid) return &device::resident_grid_kernel<Step, Config, Telemetry>;
+    throw OptionError("this step runs in Scope::grid only");
+  } else {
+    auto* kernel = &device::resident_block_kernel<Step, Config, Telemetry>;
+    if constexpr (threads >= 64) {
+      if (grid) kernel = &device::resident_grid_kernel<Step, Config, Telemetry>;
+    } else if (grid) {
+      throw OptionError("Scope::grid needs a step with block_threads of at least 64, this one has " +
+                        std::to_string(threads));
+    }
+    return kernel;
+  }
+}
+
 /// The resident executor for a step.
 template <class Config, class Telemetry, class Step>
 Executors<Config, Telemetry> make_resident_executors(const Step& step,
@@ -22,13 +41,7 @@ Executors<Config, Telemetry> make_resident_executors(const Step& step,
                                MessageBuffer<CompletionRecord<Telemetry>>::granules};
   constexpr unsigned threads = step_block_threads<Step>();
   const bool grid = options.scope == Scope::grid;
-  auto* kernel = &device::resident_block_kernel<Step, Config, Telemetry>;
-  if constexpr (threads >= 64) {
-    if (grid) kernel = &device::resident_grid_kernel<Step, Config, Telemetry>;
-  } else if (grid) {
-    throw OptionError("Scope::grid needs a step with block_threads of at least 64, this one has " +
-                      std::to_string(threads));
-  }
+  auto* kernel = resident_kernel<Config, Telemetry, Step>(grid);
   const KernelShape shape = size_kernel(kernel, options.device, threads, step_scratch_bytes(step),
                                         options.workers, grid, 1);
   const std::uint32_t workers = shape.blocks - 1;

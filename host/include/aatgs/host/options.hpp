@@ -39,14 +39,24 @@ enum class ConfigPolicy {
 /// Leaves as many tickets before the 64 bits of a ticket overflow.
 inline constexpr std::uint64_t max_first_ticket = std::uint64_t{1} << 63;
 
+/// Environment variables that set the slots of rings whose program leaves them at their default, so
+/// that `aatgs_stats tune` needs no rebuild.
+inline constexpr const char* config_slots_variable = "AATGS_CONFIG_SLOTS";
+inline constexpr const char* telemetry_slots_variable = "AATGS_TELEMETRY_SLOTS";
+
+/// What an environment variable says; 1024 where it is not set; 0, which no context takes, where it
+/// holds anything but decimal digits of a 32-bit number.
+std::uint32_t ring_slots_from_environment(const char* variable) noexcept;
+
 /// Options of a context. Nothing is checked here: making the context checks all of it and throws
 /// `OptionError`.
 struct ContextOptions {
   ExecutorKind executor = ExecutorKind::automatic;
   Scope scope = Scope::block;
 
-  std::uint32_t config_slots = 1024;     ///< a power of two
-  std::uint32_t telemetry_slots = 1024;  ///< a power of two
+  /// Powers of two. By default as the environment says, else 1024; what a program sets itself wins.
+  std::uint32_t config_slots = ring_slots_from_environment(config_slots_variable);
+  std::uint32_t telemetry_slots = ring_slots_from_environment(telemetry_slots_variable);
   ConfigPolicy config_policy = ConfigPolicy::block;
   TelemetryPolicy telemetry_policy = TelemetryPolicy::block;
 

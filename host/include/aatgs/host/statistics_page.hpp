@@ -15,9 +15,10 @@ namespace aatgs {
 /// (beginning with '/'). Empty if AATGS_STATS is 0: nothing is published.
 std::string statistics_directory();
 
-/// A context's page of live statistics, named aatgs-PID-NUMBER; removed with this object. If it
-/// cannot be had, everything here does nothing, and `where` tells. The first page of a process
-/// removes those whose process has been gone for ten minutes. For the thread that uses the context.
+/// A context's page of live statistics, named aatgs-PID-NUMBER; removed with this object, unless
+/// the environment says AATGS_STATS_KEEP=1, for whoever reads it after the program. If it cannot be
+/// had, everything here does nothing, and `where` tells. The first page of a process removes those
+/// whose process has been gone for ten minutes. For the thread that uses the context.
 class StatisticsPage {
  public:
   StatisticsPage(const ContextOptions& options, std::uint32_t port, ExecutorKind executor,
@@ -27,6 +28,8 @@ class StatisticsPage {
   StatisticsPage& operator=(const StatisticsPage&) = delete;
 
   [[nodiscard]] bool is_published() const { return layout_ != nullptr; }
+  /// Whether it stays when this object goes.
+  [[nodiscard]] bool is_kept() const { return kept_; }
   /// The page's path, or one sentence on why there is none.
   [[nodiscard]] const std::string& where() const { return where_; }
 
@@ -50,6 +53,7 @@ class StatisticsPage {
   static constexpr std::uint64_t stuck_after_ns = 1'000'000'000;
 
   std::string where_;
+  bool kept_ = false;
   StatisticsPageLayout* layout_ = nullptr;  // shared
   StatisticsPageHeader header_{};
   StatisticsIdentity identity_{};

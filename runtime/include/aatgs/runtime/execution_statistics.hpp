@@ -41,6 +41,11 @@ struct ExecutionStatistics {
   std::uint64_t gpu_found_idle = 0;       ///< configs queued when nothing was in flight
   std::uint64_t parks = 0;                ///< times the resident kernel was brought back
 
+  /// On the machine's monotonic clock, 0 if there was none: when the first config was queued and
+  /// the last telemetry collected, of those whose latencies are measured (see below).
+  std::uint64_t first_queued_ns = 0;
+  std::uint64_t last_collected_ns = 0;
+
   /// Whether `aatgs_stats` can see them; if not, `GpuExecutionContext::published_as` says why.
   bool published = false;
 

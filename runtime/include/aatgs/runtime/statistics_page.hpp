@@ -21,7 +21,7 @@ namespace aatgs {
 /// The same in all versions: enough to tell whose page it is.
 struct StatisticsPageHeader {
   static constexpr std::uint64_t right_magic = 0x3153'5441'5453'4741;  // "AGSTATS1"
-  static constexpr std::uint32_t right_version = 1;
+  static constexpr std::uint32_t right_version = 2;
 
   std::uint64_t magic;  ///< written last when the page is made
   std::uint32_t version;
@@ -67,8 +67,8 @@ struct StatisticsPageLayout {
 };
 
 // Whoever changes one of these sizes, or what is in them, raises the version.
-static_assert(sizeof(ExecutionStatistics) == 224 && sizeof(StatisticsPageHeader) == 40);
-static_assert(sizeof(StatisticsIdentity) == 96 && sizeof(StatisticsReport) == 1528);
+static_assert(sizeof(ExecutionStatistics) == 240 && sizeof(StatisticsPageHeader) == 40);
+static_assert(sizeof(StatisticsIdentity) == 96 && sizeof(StatisticsReport) == 1544);
 static_assert(std::is_trivially_copyable_v<StatisticsPageLayout>);
 
 /// Why this is not the beginning of a page that this version can read; empty if it is. `bytes`:

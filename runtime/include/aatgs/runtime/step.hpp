@@ -40,6 +40,16 @@ constexpr bool step_grid_sync() {
   }
 }
 
+/// Whether a step is for grid scope alone: its `grid_only`, or false.
+template <class Step>
+constexpr bool step_grid_only() {
+  if constexpr (requires { Step::grid_only; }) {
+    return Step::grid_only;
+  } else {
+    return false;
+  }
+}
+
 /// Explains at compile time why `Step` cannot be carried to an executor.
 template <class Step>
 constexpr void require_step() {

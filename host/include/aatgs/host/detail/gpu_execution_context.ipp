@@ -30,8 +30,20 @@ GpuExecutionContext<C, T>::GpuExecutionContext(
 
 template <class C, class T>
 GpuExecutionContext<C, T>::~GpuExecutionContext() {
-  if (executor_ != nullptr && !closed_) executor_->stop(StopMode::abort, std::chrono::seconds(10));
-  for (const auto& port : other_ports_) port->closed_ = true;  // each would wait for the same end
+  if (executor_ == nullptr) return;  // moved from
+  leave_last_report();
+  if (!closed_) executor_->stop(StopMode::abort, std::chrono::seconds(10));
+  for (const auto& port : other_ports_) {
+    port->leave_last_report();
+    port->closed_ = true;  // each would wait for the same end
+  }
+}
+
+/// In a page that is kept.
+template <class C, class T>
+void GpuExecutionContext<C, T>::leave_last_report() const {
+  if (closed_ || !page_->is_kept()) return;
+  page_->publish(PublishedState::closed, choice().kind, read_statistics());
 }
 
 template <class C, class T>
@@ -83,7 +95,7 @@ QueueStatus GpuExecutionContext<C, T>::submit(const C& config, Attempt attempt) 
     return status;
   }
   if (a.measures(next_ticket_)) {
-    a.queue_times.set(next_ticket_, synchronous_ ? begin : TickClock::now());
+    a.note_queued(next_ticket_, synchronous_ ? begin : TickClock::now());
   }
   ++next_ticket_;
   if (found_idle) ++a.found_idle;
@@ -130,7 +142,7 @@ std::size_t GpuExecutionContext<C, T>::submit_many(std::span<const C> configs, A
     throw;
   }
   for (const std::uint64_t end = next_ticket_ + count; next_ticket_ != end; ++next_ticket_) {
-    if (a.measures(next_ticket_)) a.queue_times.set(next_ticket_, TickClock::now());
+    if (a.measures(next_ticket_)) a.note_queued(next_ticket_, TickClock::now());
   }
   if (found_idle && count != 0) ++a.found_idle;
   a.submitted += count;
@@ -243,6 +255,7 @@ template <class C, class T>
 bool GpuExecutionContext<C, T>::run_batch_aside(std::span<const C> configs,
                                                 std::vector<Done>& results) {
   if (configs.empty() || in_flight() > 0) return false;
+  const std::uint64_t begin = TickClock::now();
   try {
     if (!executor_->try_batch(next_ticket_, configs, results)) return false;
   } catch (const Error& error) {  // nobody knows what became of each
@@ -258,6 +271,7 @@ bool GpuExecutionContext<C, T>::run_batch_aside(std::span<const C> configs,
   next_ticket_ += configs.size();
   accounting_.submitted += configs.size();
   ++accounting_.found_idle;
+  if (accounting_.first_queued == 0) accounting_.first_queued = begin;
   for (const Done& done : results) accounting_.count(done);
   return true;
 }
@@ -330,10 +344,14 @@ void GpuExecutionContext<C, T>::close() {
   publish(read_statistics());
 }
 
-/// The first failure of the GPU closes the context.
+/// The first failure of the GPU closes the context. `in_a_wait`: there is time, also for what asks
+/// for memory.
 template <class C, class T>
-void GpuExecutionContext<C, T>::check() {
-  if (page_->is_due()) publish_in_a_wait();
+void GpuExecutionContext<C, T>::check(bool in_a_wait) {
+  if (page_->is_due()) {
+    if (in_a_wait || page_->is_stuck()) describe();
+    publish(read_statistics());
+  }
   try {
     executor_->check();
   } catch (const DeviceError& error) {
@@ -358,7 +376,7 @@ void GpuExecutionContext<C, T>::learn_failure() {
 template <class C, class T>
 void GpuExecutionContext<C, T>::look_in_passing() {
   try {
-    check();
+    check(false);
   } catch (const UseError&) {
     if (in_flight() > 0) throw;
   }
@@ -371,7 +389,10 @@ void GpuExecutionContext<C, T>::throw_failure() const {
 
 template <class C, class T>
 void GpuExecutionContext<C, T>::sample_rings() {
-  if (Executor<C, T>* settled = executor_->settled()) road_ = settled;
+  if (Executor<C, T>* settled = executor_->settled(); settled != nullptr && settled != road_) {
+    road_ = settled;
+    describe();
+  }
   const RingCounters now = executor_->ring_counters(false);
   accounting_.config_ring.sample(now.config_occupied);
   accounting_.telemetry_ring.sample(now.telemetry_unread);
@@ -385,15 +406,14 @@ void GpuExecutionContext<C, T>::publish(const ExecutionStatistics& statistics) c
   page_->publish(failure_ ? PublishedState::failed : open_or_closed, choice().kind, statistics);
 }
 
-/// There is time, also for what asks for memory.
+/// For those who read the page.
 template <class C, class T>
-void GpuExecutionContext<C, T>::publish_in_a_wait() {
+void GpuExecutionContext<C, T>::describe() {
   try {
     page_->set_description(executor_->description());
     if (page_->is_stuck()) page_->set_hang(executor_->hang_report());
   } catch (const std::bad_alloc&) {  // the texts stay as they are
   }
-  publish(read_statistics());
 }
 
 template <class C, class T>
@@ -417,6 +437,8 @@ ExecutionStatistics GpuExecutionContext<C, T>::read_statistics() const {
   s.telemetry_overflows = lost();
   s.gpu_found_idle = a.found_idle;
   s.parks = executor_->parks() - parks_before_;
+  s.first_queued_ns = a.moment(a.first_queued);
+  s.last_collected_ns = a.moment(a.last_collected);
   s.published = page_->is_published();
   const RingCounters now = executor_->ring_counters(true);
   s.config_ring = a.config_ring.read(now.config_occupied);
@@ -434,6 +456,7 @@ void GpuExecutionContext<C, T>::reset_stats() {
   parks_before_ = executor_->parks();
   Accounting& a = accounting_;
   a.submitted = open;
+  a.first_queued = a.last_collected = 0;
   a.completed = a.failed = a.given_up = a.config_overflows = a.found_idle = 0;
   a.config_ring.clear();
   a.telemetry_ring.clear();

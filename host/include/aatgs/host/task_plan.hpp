@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <aatgs/host/errors.hpp>
+#include <aatgs/runtime/task.hpp>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace aatgs {
+
+/// Names for kinds of tasks that colouring pipelines have; a step's type is its own, these are for
+/// reports and pictures. Any other name is as good.
+namespace task_kind {
+inline constexpr const char* config_upload = "config upload";
+inline constexpr const char* whcr = "whcr";
+inline constexpr const char* thermodynamic_anneal = "thermodynamic anneal";
+inline constexpr const char* quantum_optimise = "quantum optimise";
+inline constexpr const char* lbs_predict = "lbs predict";
+inline constexpr const char* telemetry_download = "telemetry download";
+inline constexpr const char* phase_transition = "phase transition";
+inline constexpr const char* custom = "custom";
+}  // namespace task_kind
+
+using TaskId = std::uint32_t;
+
+/// How tasks that are ready take turns.
+enum class TaskOrder {
+  /// By the longest way to the end of the graph, in the time that tasks of each type were measured
+  /// to take (upward rank: H. Topcuoglu, S. Hariri, M. Wu, IEEE TPDS 2002).
+  critical_path,
+  fifo,   ///< as they become ready
+  given,  ///< by the tasks' own priorities
+};
+
+/// One task of a plan.
+struct PlannedTask {
+  std::string name;
+  std::uint8_t type = 0;
+  std::uint8_t priority = 0;  ///< 0 (first) to 7, for `TaskOrder::given`
+  std::uint32_t parts = 1;
+  std::uint32_t config_at = 0;  ///< in pieces
+  std::uint32_t result_at = 0;
+};
+
+/// Tasks and what depends on what; knows nothing of their configs. Not thread-safe.
+class TaskPlan {
+ public:
+  /// Throws `UseError` if `parts` or `priority` cannot be, or there are too many tasks.
+  TaskId add(PlannedTask task);
+  /// `after` runs when `before` has completed. Twice is as good as once. Throws `UseError` for a
+  /// task that is not in the plan, or on itself.
+  void add_dependency(TaskId before, TaskId after);
+
+  [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(tasks_.size()); }
+  [[nodiscard]] const PlannedTask& task(TaskId id) const { return tasks_.at(id); }
+  /// What depends on `id`; as often as that was said.
+  [[nodiscard]] std::span<const TaskId> dependents(TaskId id) const { return dependents_.at(id); }
+
+  /// Each task after all that it depends on. Throws `UseError` that names a cycle if there is one.
+  [[nodiscard]] std::vector<TaskId> order() const;
+
+  /// The class of priority of each task. `type_ns`: time of a task by type; all 1 if none is known.
+  [[nodiscard]] std::vector<std::uint8_t> priorities(TaskOrder how,
+                                                     std::span<const double> type_ns) const;
+
+  /// In the language of Graphviz; tasks are coloured by what became of them if that is given.
+  [[nodiscard]] std::string to_dot(std::span<const TaskOutcome> outcomes = {}) const;
+
+ private:
+  void require(TaskId id, const char* what) const;
+  [[nodiscard]] std::string describe_cycle(std::span<const std::uint32_t> waits) const;
+
+  std::vector<PlannedTask> tasks_;
+  std::vector<std::vector<TaskId>> dependents_;
+};
+
+std::string_view to_string(TaskStatus status);
+std::string_view to_string(TaskRunEnd end);
+
+}  // namespace aatgs

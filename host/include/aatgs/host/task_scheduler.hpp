@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <aatgs/device/steps.hpp>
+#include <aatgs/host/graph_runner.hpp>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace aatgs {
+
+struct TaskOptions {
+  std::uint32_t parts = 1;    ///< workers that run it side by side, each its own `group.part()`
+  std::uint8_t priority = 0;  ///< 0 (first) to 7, for `TaskOrder::given`
+};
+
+/// Tasks with their configs and what depends on what, for schedulers with the steps `S`. Nothing is
+/// run or checked as a whole before `TaskScheduler::prepare`. Not thread-safe.
+template <class S>
+class TaskGraph {
+ public:
+  /// Adds a task that runs `Step` with `config` after `dependencies`. Throws `UseError`.
+  template <class Step>
+  TaskId add(std::string name, const typename Step::Config& config,
+             std::span<const TaskId> dependencies = {}, const TaskOptions& options = {}) {
+    PlannedTask task;
+    task.name = std::move(name);
+    task.type = S::template type_of<Step>();
+    task.priority = options.priority;
+    task.parts = options.parts;
+    task.config_at = static_cast<std::uint32_t>(configs_.size());
+    task.result_at = result_pieces_;
+    const TaskId id = plan_.add(std::move(task));
+    configs_.resize(configs_.size() + pieces_for(sizeof(config)));
+    std::memcpy(static_cast<void*>(&configs_[plan_.task(id).config_at]), &config, sizeof(config));
+    result_pieces_ += detail::result_pieces<Step>();
+    for (const TaskId before : dependencies) plan_.add_dependency(before, id);
+    return id;
+  }
+  template <class Step>
+  TaskId add(std::string name, const typename Step::Config& config,
+             std::initializer_list<TaskId> dependencies, const TaskOptions& options = {}) {
+    return add<Step>(std::move(name), config,
+                     std::span<const TaskId>(dependencies.begin(), dependencies.size()), options);
+  }
+
+  /// `after` runs when `before` has completed. Throws `UseError`.
+  void add_dependency(TaskId before, TaskId after) { plan_.add_dependency(before, after); }
+
+  [[nodiscard]] const TaskPlan& plan() const { return plan_; }
+  [[nodiscard]] std::span<const TaskPiece> configs() const { return configs_; }
+  [[nodiscard]] std::uint32_t result_pieces() const { return result_pieces_; }
+
+ private:
+  TaskPlan plan_;
+  std::vector<TaskPiece> configs_;
+  std::uint32_t result_pieces_ = 0;
+};
+
+/// A graph in the workers' memory, to be run as often as one likes. Must not outlive the
+/// scheduler's use of it: the scheduler keeps it until its runs have ended. Not thread-safe.
+template <class S>
+class PreparedGraph {
+ public:
+  explicit PreparedGraph(std::shared_ptr<GraphState> state) : state_(std::move(state)) {}
+
+  /// The config of a task for the next run. Throws `UseError` if the task's step is another one, or
+  /// while a run is on its way.
+  template <class Step>
+  [[nodiscard]] typename Step::Config& config(TaskId id) {
+    require_type<Step>(id, "config");
+    if (state_->in_flight) {
+      throw UseError("config of task '" + state_->plan.task(id).name +
+                     "' while its graph is on its way: wait for that run first");
+    }
+    return *reinterpret_cast<typename Step::Config*>(state_->memory.configs() +
+                                                     state_->plan.task(id).config_at);
+  }
+
+  /// Of the last run. Throw `UseError` as `config` does.
+  template <class Step>
+  [[nodiscard]] typename Step::Result result(TaskId id) const {
+    require_type<Step>(id, "result");
+    typename Step::Result result;
+    state_->memory.read_result(&result, sizeof(result), state_->plan.task(id).result_at);
+    return result;
+  }
+  /// What became of each task so far. Also while a run is on its way, on a GPU.
+  [[nodiscard]] std::vector<TaskOutcome> outcomes() const { return state_->memory.outcomes(); }
+  /// Why a task did not complete, by the names of the tasks that led to it.
+  [[nodiscard]] std::string explain(TaskId id) const {
+    return aatgs::explain(state_->plan, outcomes(), id);
+  }
+  [[nodiscard]] const TaskPlan& plan() const { return state_->plan; }
+  [[nodiscard]] const std::shared_ptr<GraphState>& state() const { return state_; }
+
+ private:
+  template <class Step>
+  void require_type(TaskId id, const char* what) const {
+    if (id >= state_->plan.size()) {
+      throw UseError(std::string(what) + " of task " + std::to_string(id) +
+                     ": the graph has only " + std::to_string(state_->plan.size()));
+    }
+    if (state_->plan.task(id).type == S::template type_of<Step>()) return;
+    throw UseError(std::string(what) + " of task '" + state_->plan.task(id).name +
+                   "' as that of another step: name the step that it was added with");
+  }
+
+  std::shared_ptr<GraphState> state_;
+};
+
+/// Runs graphs of tasks inside one resident kernel (or on CPU threads): from one task to the next
+/// it takes an atomic in the GPU's memory, no launch and no trip to the host. Several graphs can be
+/// on their way; they run one after the other. Make one with `make_scheduler` (in a .cu file) or
+/// `make_cpu_scheduler`. One thread at a time.
+template <class S>
+class TaskScheduler : public GraphRunner {
+ public:
+  TaskScheduler(Context context, std::unique_ptr<TaskWorldMemory> world,
+                const SchedulerOptions& options)
+      : GraphRunner(std::move(context), std::move(world), options, S::count) {}
+
+  /// Checks a graph and brings it to the workers. Throws `UseError` for a graph with a circle
+  /// (which it names), an empty one, or one of more than `most_tasks`; what `Memory` throws.
+  [[nodiscard]] PreparedGraph<S> prepare(const TaskGraph<S>& graph) {
+    return PreparedGraph<S>(
+        GraphRunner::prepare(graph.plan(), graph.configs(), graph.result_pieces()));
+  }
+  std::uint64_t submit(PreparedGraph<S>& graph) { return GraphRunner::submit(graph.state()); }
+  /// Runs a graph and waits for it, with nothing else on its way. Throws `UseError`,
+  /// `TimeoutError`.
+  GraphReport run(PreparedGraph<S>& graph, Deadline deadline = std::chrono::seconds(60)) {
+    if (in_flight() != 0) throw UseError("run while other graphs are on their way: wait for those");
+    submit(graph);
+    if (auto report = wait(deadline)) return *report;
+    throw TimeoutError("a graph of " + std::to_string(graph.plan().size()) +
+                       " tasks did not end within its deadline; " + context().hang_report());
+  }
+};
+
+}  // namespace aatgs

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <aatgs/host/graph_runner.hpp>
+#include <cmath>
+#include <utility>
+
+namespace aatgs {
+
+namespace {
+
+/// The share of the past in a type's mean time, from one run to the next.
+constexpr double memory_share = 0.75;
+/// A change of times that is worth new priorities.
+constexpr double worth_reranking = 0.25;
+
+bool is_like(std::span<const double> a, std::span<const double> b) {
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (std::abs(a[i] - b[i]) > worth_reranking * std::max(a[i], b[i])) return false;
+  }
+  return true;
+}
+
+/// A type that has not run yet is no type without cost.
+bool are_known(std::span<const double> type_ns, const TaskPlan& plan) {
+  for (TaskId id = 0; id < plan.size(); ++id) {
+    if (type_ns[plan.task(id).type] == 0) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+GraphRunner::GraphRunner(Context context, std::unique_ptr<TaskWorldMemory> world,
+                         const SchedulerOptions& options, std::uint32_t types)
+    : options_(options),
+      kind_(memory_of(context.executor())),
+      world_(std::move(world)),
+      type_ns_(types, 0.0),
+      context_(std::move(context)) {}
+
+GraphRunner::~GraphRunner() {
+  if (context_.shutdown(StopMode::abort)) return;
+  world_->abandon();
+  for (const auto& graph : queued_) graph->memory.abandon();
+}
+
+std::shared_ptr<GraphState> GraphRunner::prepare(TaskPlan plan, std::span<const TaskPiece> configs,
+                                                 std::uint32_t result_pieces) {
+  if (plan.size() == 0) throw UseError("a graph without tasks cannot be run: add some first");
+  if (plan.size() > options_.most_tasks) {
+    throw UseError("a graph of " + std::to_string(plan.size()) +
+                   " tasks for a scheduler with most_tasks = " +
+                   std::to_string(options_.most_tasks) + ": make that as large");
+  }
+  const auto priorities = plan.priorities(options_.order, {});
+  TaskGraphMemory memory(kind_, plan, configs, result_pieces, priorities, options_.context.device);
+  auto graph = std::make_shared<GraphState>(
+      GraphState{std::move(plan), std::move(memory), std::vector<double>(type_ns_.size(), 0.0)});
+  rank(*graph);
+  return graph;
+}
+
+/// By the times known now, if they differ much from those known before.
+void GraphRunner::rank(GraphState& graph) {
+  if (options_.order != TaskOrder::critical_path || is_like(type_ns_, graph.ranked_by)) return;
+  if (!are_known(type_ns_, graph.plan)) return;
+  graph.memory.set_priorities(graph.plan.priorities(options_.order, type_ns_));
+  graph.ranked_by = type_ns_;
+  ++reranked_;
+}
+
+std::uint64_t GraphRunner::submit(const std::shared_ptr<GraphState>& graph) {
+  if (graph->in_flight) {
+    throw UseError("the graph is on its way already: wait for that run, or prepare it twice");
+  }
+  if (broken_ != TaskRunEnd::none) {
+    throw UseError("an earlier run ended as " + std::string(to_string(broken_)) +
+                   ", after which this scheduler runs nothing: make a new one");
+  }
+  rank(*graph);
+  const QueueResult queued = context_.queue({graph->memory.view()});
+  if (queued.status == QueueStatus::closed) {
+    throw UseError("submit after the scheduler was shut down: make a new one");
+  }
+  if (!queued) {
+    throw TimeoutError(
+        "the config ring had no room for a graph for as long as queue_deadline says: "
+        "wait for some of the " +
+        std::to_string(queued_.size()) + " on their way first");
+  }
+  graph->in_flight = true;
+  queued_.push_back(graph);
+  return queued.ticket;
+}
+
+std::optional<GraphReport> GraphRunner::poll() {
+  const auto done = context_.poll();
+  if (!done) return std::nullopt;
+  return collect(*done);
+}
+
+std::optional<GraphReport> GraphRunner::wait(Deadline deadline) {
+  const auto done = context_.wait(deadline);
+  if (!done) return std::nullopt;
+  return collect(*done);
+}
+
+GraphReport GraphRunner::collect(const Completion<TaskGraphSummary>& done) {
+  queued_.front()->in_flight = false;
+  queued_.pop_front();
+  const TaskRunEnd end = done.telemetry.end;
+  // A task that waits for ever keeps its slot; others may be on their way and use the rest.
+  if (end == TaskRunEnd::stalled && queued_.empty()) world_->prepare();
+  if (end == TaskRunEnd::stuck || end == TaskRunEnd::stopped) broken_ = end;
+  learn(done.telemetry);
+  return {done.ticket, done.telemetry};
+}
+
+void GraphRunner::learn(const TaskGraphSummary& summary) {
+  for (std::size_t type = 0; type < type_ns_.size(); ++type) {
+    const TaskTypeTime& time = summary.types[type];
+    if (time.tasks == 0) continue;
+    const double mean = static_cast<double>(time.ns) / static_cast<double>(time.tasks);
+    double& known = type_ns_[type];
+    known = known == 0 ? mean : memory_share * known + (1 - memory_share) * mean;
+  }
+}
+
+std::string explain(const TaskPlan& plan, std::span<const TaskOutcome> outcomes, TaskId id) {
+  std::string text;
+  for (std::uint32_t steps = 0; steps <= plan.size(); ++steps) {
+    const TaskOutcome& outcome = outcomes[id];
+    text += "task '" + plan.task(id).name + "' ";
+    if (outcome.status == TaskStatus::failed) {
+      return text + "failed with code " + std::to_string(outcome.code);
+    }
+    if (outcome.status != TaskStatus::cancelled || outcome.cause >= plan.size()) {
+      return text + "is " + std::string(to_string(outcome.status));
+    }
+    text += "was cancelled because ";
+    id = outcome.cause;
+  }
+  return text;
+}
+
+}  // namespace aatgs

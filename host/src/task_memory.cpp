@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <aatgs/host/detail/arena.hpp>
+#include <aatgs/host/task_memory.hpp>
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <numeric>
+#include <string>
+
+namespace aatgs {
+
+using detail::Arena;
+
+namespace {
+
+struct QueuePlace {
+  std::size_t granules, taken, state;
+
+  static QueuePlace in(Arena& arena, std::uint32_t slots) {
+    return {arena.add<Granule>(slots), arena.add<std::uint32_t>(slots),
+            arena.add<TaskQueueState>(1)};
+  }
+
+  template <class Entry>
+  [[nodiscard]] TaskQueue<Entry> at(void* base, std::uint32_t slots) const {
+    static_assert(MessageBuffer<Entry>::granules == 1);
+    return {Arena::at<Granule>(base, granules), Arena::at<std::uint32_t>(base, taken),
+            Arena::at<TaskQueueState>(base, state), RingShape::make(slots, 1)};
+  }
+};
+
+std::uint32_t slots_for(const TaskWorldMemory::Sizes& sizes) {
+  const std::uint64_t slots = std::bit_ceil(std::uint64_t{sizes.most_tasks} + sizes.spawn_slots);
+  if (sizes.most_tasks >= 1 && is_ring_size(sizes.spawn_slots) && slots <= max_ring_slots) {
+    return static_cast<std::uint32_t>(slots);
+  }
+  throw OptionError(
+      "most_tasks = " + std::to_string(sizes.most_tasks) +
+      " and spawn_slots = " + std::to_string(sizes.spawn_slots) +
+      ": give at least one task, a power of two as spawn_slots, and together at most " +
+      std::to_string(max_ring_slots));
+}
+
+}  // namespace
+
+struct TaskWorldMemory::Layout {
+  Arena arena;
+  QueuePlace ready[task_priorities];
+  QueuePlace free_slots;
+  std::size_t spawned, configs, run;
+};
+
+TaskWorldMemory::Layout TaskWorldMemory::layout() const {
+  Layout layout{};
+  for (QueuePlace& place : layout.ready) place = QueuePlace::in(layout.arena, queue_slots_);
+  layout.free_slots = QueuePlace::in(layout.arena, sizes_.spawn_slots);
+  layout.run = layout.arena.add<TaskRunState>(1);
+  layout.spawned = layout.arena.add<SpawnedTask>(sizes_.spawn_slots);
+  layout.configs =
+      layout.arena.add<TaskPiece>(std::size_t{sizes_.spawn_slots} * sizes_.config_pieces);
+  return layout;
+}
+
+TaskWorldMemory::TaskWorldMemory(MemoryKind kind, const Sizes& sizes, std::uint64_t patience_ns,
+                                 int device)
+    : sizes_(sizes),
+      queue_slots_(slots_for(sizes)),
+      patience_ns_(patience_ns),
+      memory_(kind, layout().arena.bytes(), device) {
+  prepare();
+}
+
+TaskWorld TaskWorldMemory::world_at(void* base) const {
+  const Layout places = layout();
+  TaskWorld world{};
+  for (std::uint32_t i = 0; i < task_priorities; ++i) {
+    world.ready[i] = places.ready[i].at<TaskHandle>(base, queue_slots_);
+  }
+  world.free_slots = places.free_slots.at<std::uint32_t>(base, sizes_.spawn_slots);
+  world.run = Arena::at<TaskRunState>(base, places.run);
+  world.spawned = Arena::at<SpawnedTask>(base, places.spawned);
+  world.spawned_configs = Arena::at<TaskPiece>(base, places.configs);
+  world.spawn_slots = sizes_.spawn_slots;
+  world.patience_ns = patience_ns_;
+  return world;
+}
+
+TaskWorld TaskWorldMemory::world() const {
+  return world_at(memory_.data());
+}
+
+void TaskWorldMemory::prepare() {
+  const std::size_t bytes = layout().spawned;  // what is behind has no beginning of its own
+  const Memory image(MemoryKind::host, bytes);
+  const TaskWorld there = world_at(image.data());
+  for (const TaskQueue<TaskHandle>& queue : there.ready) queue.prepare(0);
+  there.free_slots.prepare(0);
+  std::vector<std::uint32_t> slots(sizes_.spawn_slots);
+  std::iota(slots.begin(), slots.end(), 0U);
+  push_many(SingleTaskLane{}, there.free_slots, slots.data(), sizes_.spawn_slots);
+  memory_.upload(image.data(), bytes);
+}
+
+struct TaskGraphMemory::Layout {
+  Arena arena;
+  std::size_t nodes, edges, cells, outcomes, configs, results;
+};
+
+TaskGraphMemory::Layout TaskGraphMemory::layout() const {
+  Layout layout{};
+  layout.nodes = layout.arena.add<TaskNode>(nodes_.size());
+  layout.edges = layout.arena.add<TaskEdge>(edges_.size());
+  layout.cells = layout.arena.add<TaskCell>(nodes_.size());
+  layout.outcomes = layout.arena.add<TaskOutcome>(nodes_.size());
+  layout.configs = layout.arena.add<TaskPiece>(copies_ ? staged_.size() : 0);
+  layout.results = layout.arena.add<TaskPiece>(result_pieces_);
+  return layout;
+}
+
+namespace {
+
+std::vector<TaskNode> nodes_of(const TaskPlan& plan) {
+  static_cast<void>(plan.order());  // there is one
+  std::vector<TaskNode> nodes(plan.size());
+  std::uint32_t edges = 0;
+  for (TaskId id = 0; id < plan.size(); ++id) {
+    const PlannedTask& task = plan.task(id);
+    TaskNode& node = nodes[id];
+    node.handle = {id, task.config_at, task.type, 0, 0};
+    node.parts = task.parts;
+    node.result_at = task.result_at;
+    node.first_edge = edges;
+    node.edges = static_cast<std::uint32_t>(plan.dependents(id).size());
+    edges += node.edges;
+    for (const TaskId dependent : plan.dependents(id)) ++nodes[dependent].waits;
+  }
+  return nodes;
+}
+
+std::vector<TaskEdge> edges_of(const TaskPlan& plan) {
+  std::vector<TaskEdge> edges;
+  for (TaskId id = 0; id < plan.size(); ++id) {
+    for (const TaskId dependent : plan.dependents(id)) {
+      edges.push_back({{dependent, 0, 0, 0, 0}, 1});
+    }
+  }
+  return edges;
+}
+
+}  // namespace
+
+TaskGraphMemory::TaskGraphMemory(MemoryKind kind, const TaskPlan& plan,
+                                 std::span<const TaskPiece> configs, std::uint32_t result_pieces,
+                                 std::span<const std::uint8_t> priorities, int device)
+    : nodes_(nodes_of(plan)),
+      edges_(edges_of(plan)),
+      result_pieces_(result_pieces),
+      staged_(kind == MemoryKind::device ? MemoryKind::mapped : kind, configs.size(), device),
+      copies_(kind == MemoryKind::device),
+      memory_(kind, layout().arena.bytes(), device) {
+  std::copy(configs.begin(), configs.end(), staged_.data());
+  set_priorities(priorities);
+}
+
+void TaskGraphMemory::set_priorities(std::span<const std::uint8_t> priorities) {
+  for (TaskNode& node : nodes_) node.handle.priority = priorities[node.handle.id];
+  for (TaskEdge& edge : edges_) {
+    const TaskNode& target = nodes_[edge.target.id];
+    edge = {target.handle, target.parts};
+  }
+  const Layout places = layout();
+  memory_.upload(nodes_.data(), nodes_.size() * sizeof(TaskNode), places.nodes);
+  memory_.upload(edges_.data(), edges_.size() * sizeof(TaskEdge), places.edges);
+}
+
+TaskGraphView TaskGraphMemory::view() const {
+  const Layout places = layout();
+  void* base = memory_.data();
+  return {Arena::at<TaskNode>(base, places.nodes),
+          Arena::at<TaskEdge>(base, places.edges),
+          Arena::at<TaskCell>(base, places.cells),
+          Arena::at<TaskOutcome>(base, places.outcomes),
+          copies_ ? Arena::at<TaskPiece>(base, places.configs) : staged_.data(),
+          staged_.data(),
+          Arena::at<TaskPiece>(base, places.results),
+          static_cast<std::uint32_t>(nodes_.size()),
+          static_cast<std::uint32_t>(staged_.size())};
+}
+
+std::vector<TaskOutcome> TaskGraphMemory::outcomes() const {
+  std::vector<TaskOutcome> all(nodes_.size());
+  memory_.download(all.data(), all.size() * sizeof(TaskOutcome), layout().outcomes);
+  return all;
+}
+
+void TaskGraphMemory::read_result(void* into, std::size_t bytes, std::uint32_t result_at) const {
+  memory_.download(into, bytes, layout().results + result_at * sizeof(TaskPiece));
+}
+
+void TaskGraphMemory::abandon() noexcept {
+  staged_.abandon();
+  memory_.abandon();
+}
+
+}  // namespace aatgs

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <aatgs/host/task_plan.hpp>
+#include <aatgs/runtime/ring_shape.hpp>
+#include <algorithm>
+#include <array>
+
+namespace aatgs {
+
+namespace {
+
+std::string in_dot(std::string_view text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += c == '\n' ? ' ' : c;
+  }
+  return quoted + '"';
+}
+
+const char* fill_of(TaskStatus status) {
+  switch (status) {
+    case TaskStatus::completed:
+      return "palegreen";
+    case TaskStatus::failed:
+      return "salmon";
+    case TaskStatus::cancelled:
+      return "lightgrey";
+    default:
+      return "white";
+  }
+}
+
+}  // namespace
+
+TaskId TaskPlan::add(PlannedTask task) {
+  if (tasks_.size() >= max_ring_slots) {
+    throw UseError("task '" + task.name + "' would be one more than the " +
+                   std::to_string(max_ring_slots) + " that a graph can have: make it two graphs");
+  }
+  if (task.parts < 1 || task.parts > most_task_parts) {
+    throw UseError("task '" + task.name + "' has " + std::to_string(task.parts) +
+                   " parts: give it 1 to " + std::to_string(most_task_parts));
+  }
+  if (task.priority >= task_priorities) {
+    throw UseError("task '" + task.name + "' has priority " + std::to_string(task.priority) +
+                   ": give it 0 (first) to " + std::to_string(task_priorities - 1));
+  }
+  tasks_.push_back(std::move(task));
+  dependents_.emplace_back();
+  return size() - 1;
+}
+
+void TaskPlan::require(TaskId id, const char* what) const {
+  if (id < size()) return;
+  throw UseError(std::string(what) + " names task " + std::to_string(id) +
+                 ", but the graph has tasks 0 to " + std::to_string(size()) +
+                 " less one: use an id that adding a task to this graph returned");
+}
+
+void TaskPlan::add_dependency(TaskId before, TaskId after) {
+  require(before, "a dependency");
+  require(after, "a dependency");
+  if (before == after) {
+    throw UseError("task '" + tasks_[before].name + "' cannot depend on itself");
+  }
+  dependents_[before].push_back(after);
+}
+
+std::vector<TaskId> TaskPlan::order() const {
+  std::vector<std::uint32_t> waits(size(), 0);
+  for (const auto& dependents : dependents_) {
+    for (const TaskId id : dependents) ++waits[id];
+  }
+  std::vector<TaskId> ordered;
+  ordered.reserve(size());
+  for (TaskId id = 0; id < size(); ++id) {
+    if (waits[id] == 0) ordered.push_back(id);
+  }
+  for (std::size_t i = 0; i < ordered.size(); ++i) {
+    for (const TaskId id : dependents_[ordered[i]]) {
+      if (--waits[id] == 0) ordered.push_back(id);
+    }
+  }
+  if (ordered.size() == size()) return ordered;
+  throw UseError("the tasks wait for each other in a circle: " + describe_cycle(waits) +
+                 "; take one of these dependencies away");
+}
+
+/// `waits`: above 0 for what is in a circle or behind one. Every task in a circle has a predecessor
+/// that waits, so walking backwards never ends, and comes round.
+std::string TaskPlan::describe_cycle(std::span<const std::uint32_t> waits) const {
+  std::vector<TaskId> before(size(), no_task);
+  for (TaskId id = 0; id < size(); ++id) {
+    if (waits[id] == 0) continue;
+    for (const TaskId dependent : dependents_[id]) {
+      if (waits[dependent] != 0) before[dependent] = id;
+    }
+  }
+  TaskId at = 0;
+  while (waits[at] == 0) ++at;
+  for (std::uint32_t i = 0; i < size(); ++i) at = before[at];  // now surely in the circle
+  std::vector<TaskId> circle{at};
+  for (TaskId id = before[at]; id != at; id = before[id]) circle.push_back(id);
+  circle.push_back(at);
+  std::string text;
+  for (auto id = circle.rbegin(); id != circle.rend(); ++id) {
+    if (circle.size() > 12 && id == circle.rbegin() + 6) {
+      text += " -> (" + std::to_string(circle.size() - 10) + " more)";
+      id += static_cast<std::ptrdiff_t>(circle.size()) - 11;
+      continue;
+    }
+    text += (text.empty() ? "'" : " -> '") + tasks_[*id].name + "'";
+  }
+  return text;
+}
+
+std::vector<std::uint8_t> TaskPlan::priorities(TaskOrder how,
+                                               std::span<const double> type_ns) const {
+  std::vector<std::uint8_t> classes(size(), 0);
+  if (how == TaskOrder::fifo) return classes;
+  if (how == TaskOrder::given) {
+    for (TaskId id = 0; id < size(); ++id) classes[id] = tasks_[id].priority;
+    return classes;
+  }
+  std::vector<double> rank(size(), 0);
+  double longest = 0;
+  const std::vector<TaskId> ordered = order();
+  for (auto id = ordered.rbegin(); id != ordered.rend(); ++id) {
+    double behind = 0;
+    for (const TaskId dependent : dependents_[*id]) behind = std::max(behind, rank[dependent]);
+    const std::uint8_t type = tasks_[*id].type;
+    rank[*id] = behind + (type < type_ns.size() ? type_ns[type] : 1.0);
+    longest = std::max(longest, rank[*id]);
+  }
+  for (TaskId id = 0; id < size() && longest > 0; ++id) {
+    const double place = (1 - rank[id] / longest) * task_priorities;
+    classes[id] = static_cast<std::uint8_t>(std::min<double>(place, task_priorities - 1));
+  }
+  return classes;
+}
+
+std::string TaskPlan::to_dot(std::span<const TaskOutcome> outcomes) const {
+  std::string dot = "digraph tasks {\n  node [shape=box, style=filled, fillcolor=white];\n";
+  for (TaskId id = 0; id < size(); ++id) {
+    const PlannedTask& task = tasks_[id];
+    std::string label = task.name;
+    if (task.parts > 1) label += " (" + std::to_string(task.parts) + " parts)";
+    dot += "  t" + std::to_string(id) + " [label=" + in_dot(label);
+    if (id < outcomes.size()) {
+      dot += std::string(", fillcolor=") + fill_of(outcomes[id].status) +
+             ", tooltip=" + in_dot(to_string(outcomes[id].status));
+    }
+    dot += "];\n";
+  }
+  for (TaskId id = 0; id < size(); ++id) {
+    for (const TaskId dependent : dependents_[id]) {
+      dot += "  t" + std::to_string(id) + " -> t" + std::to_string(dependent) + ";\n";
+    }
+  }
+  return dot + "}\n";
+}
+
+std::string_view to_string(TaskStatus status) {
+  constexpr std::array<std::string_view, 6> names{"pending",   "ready",  "running",
+                                                  "completed", "failed", "cancelled"};
+  const auto i = static_cast<std::size_t>(status);
+  return i < names.size() ? names[i] : "unknown";
+}
+
+std::string_view to_string(TaskRunEnd end) {
+  constexpr std::array<std::string_view, 5> names{"running", "finished", "stalled", "stopped",
+                                                  "stuck"};
+  const auto i = static_cast<std::size_t>(end);
+  return i < names.size() ? names[i] : "unknown";
+}
+
+}  // namespace aatgs

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <aatgs/runtime/granule.hpp>
+#include <aatgs/runtime/platform.hpp>
+#include <cstdint>
+
+namespace aatgs {
+
+/// Classes of priority; 0 is taken first.
+inline constexpr std::uint32_t task_priorities = 8;
+/// Types of tasks that one scheduler can have.
+inline constexpr std::uint32_t most_task_types = 16;
+/// No task, where the id of one could be.
+inline constexpr std::uint32_t no_task = ~0U;
+/// Ids from here on are those of spawned tasks, lower ones those of a graph's.
+inline constexpr std::uint32_t first_spawned = 1U << 31;
+/// The code of a task that spawned one for which there was no room.
+inline constexpr std::uint32_t no_room_to_spawn = 0xFFFF'0001U;
+
+enum class TaskStatus : std::uint32_t {
+  pending,  ///< waits for others
+  ready,    ///< waits for a worker
+  running,  ///< runs, or what it spawned to stand for it does
+  completed,
+  failed,     ///< by `fail(code)`
+  cancelled,  ///< never run: one that it depends on failed or was cancelled
+};
+
+constexpr bool has_ended(TaskStatus status) {
+  return status >= TaskStatus::completed;
+}
+
+/// What workers hand each other: all that a worker needs to fetch the task's config at once. One
+/// granule of a task queue.
+struct TaskHandle {
+  std::uint32_t id = no_task;
+  std::uint32_t config_at = 0;  ///< in pieces
+  std::uint8_t type = 0;
+  std::uint8_t priority = 0;
+  std::uint16_t part = 0;
+
+  /// Instead of a part: the task is to be cancelled rather than run.
+  static constexpr std::uint16_t cancelled = 0xFFFF;
+};
+static_assert(sizeof(TaskHandle) == granule_payload_bytes);
+
+inline constexpr std::uint32_t most_task_parts = TaskHandle::cancelled;
+
+/// Configs and results of tasks lie in pieces of 16 bytes.
+struct alignas(16) TaskPiece {
+  std::uint64_t words[2];
+};
+
+constexpr std::uint32_t pieces_for(std::size_t bytes) {
+  return static_cast<std::uint32_t>((bytes + sizeof(TaskPiece) - 1) / sizeof(TaskPiece));
+}
+
+/// A task that waits for another; what is needed of it when that one has ended.
+struct alignas(16) TaskEdge {
+  TaskHandle target;
+  std::uint32_t parts = 1;  ///< of the target
+};
+
+/// A task of a graph: what does not change from run to run.
+struct TaskNode {
+  TaskHandle handle;            ///< of its first part
+  std::uint32_t parts = 1;      ///< workers that run it side by side, each its own part
+  std::uint32_t result_at = 0;  ///< in pieces
+  std::uint32_t waits = 0;      ///< tasks that it depends on
+  std::uint32_t first_edge = 0;
+  std::uint32_t edges = 0;  ///< tasks that depend on it
+};
+static_assert(sizeof(TaskNode) == 32);
+
+/// The words of a task on which workers meet. Set anew for each run.
+struct TaskCell {
+  std::uint32_t waiting;     ///< dependencies open; see `release_task`
+  std::uint32_t parts_open;  ///< parts that have not ended; the upper bit: one has failed
+};
+
+/// What became of a task of a graph.
+struct TaskOutcome {
+  TaskStatus status = TaskStatus::pending;
+  std::uint32_t code = 0;  ///< failed: the code of `fail`
+  std::uint32_t cause =
+      no_task;               ///< cancelled: a task that it depends on and that did not complete
+  std::uint32_t worker = 0;  ///< that began it
+  std::uint64_t started_ns =
+      0;  ///< of the workers' clock: `%globaltimer`, or the host's steady clock
+  std::uint64_t finished_ns = 0;  ///< 0 until it has ended
+};
+
+/// A spawned task, in one of the scheduler's slots.
+struct SpawnedTask {
+  std::uint32_t waiting;     ///< dependencies open; see `release_task`
+  std::uint32_t next;        ///< a spawned task that depends on this one, or `no_task`
+  std::uint32_t stands_for;  ///< the task of the graph that ends when this one does, or `no_task`
+  std::uint32_t code;        ///< why it is to be cancelled
+  TaskHandle handle;
+  std::uint32_t unused;
+};
+
+/// Time that tasks of one type took.
+struct TaskTypeTime {
+  std::uint64_t tasks;  ///< parts of wide tasks count one by one
+  std::uint64_t ns;
+};
+
+/// How a run of a graph came to its end.
+enum class TaskRunEnd : std::uint32_t {
+  none,      ///< it is running
+  finished,  ///< every task has ended
+  stalled,   ///< the rest waits for what nobody will do: a spawned task is released too seldom
+  stopped,   ///< the context was aborted
+  stuck,     ///< a worker waited in vain for another one: this scheduler is of no use any more
+};
+
+/// The tasks of a graph in memory that its workers reach. Owns nothing.
+struct TaskGraphView {
+  const TaskNode* nodes;    ///< [tasks]
+  const TaskEdge* edges;    ///< the nodes' `first_edge`, `edges` point here
+  TaskCell* cells;          ///< [tasks]
+  TaskOutcome* outcomes;    ///< [tasks]
+  TaskPiece* configs;       ///< [config_pieces]
+  const TaskPiece* staged;  ///< [config_pieces] where the host writes them; may be `configs`
+  TaskPiece* results;       ///< the nodes' `result_at` point here
+  std::uint32_t tasks;
+  std::uint32_t config_pieces;
+};
+
+/// The config that runs a graph once.
+struct TaskGraphRun {
+  TaskGraphView graph;
+};
+
+/// The telemetry of that. tasks + spawned == completed + failed + cancelled + unfinished.
+struct TaskGraphSummary {
+  TaskRunEnd end;
+  std::uint32_t first_failed;  ///< a task that failed, as early as any but for a few; or `no_task`
+  std::uint64_t tasks;         ///< of the graph
+  std::uint64_t spawned;
+  std::uint64_t completed;
+  std::uint64_t failed;
+  std::uint64_t cancelled;
+  std::uint64_t unfinished;  ///< neither; 0 but for runs that did not finish
+  std::uint64_t refused;     ///< calls of spawn for which there was no room
+  std::uint64_t begun_ns;    ///< of the workers' clock
+  std::uint64_t ended_ns;
+  TaskTypeTime types[most_task_types];
+};
+
+}  // namespace aatgs

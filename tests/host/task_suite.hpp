@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: Apache-2.0
+// The hazards of task graphs, for any scheduler. Whoever includes this has defined in aatgs::test
+// `make_test_scheduler(steps, options)` and `ExecutorKind test_executor()`.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <aatgs/host/task_scheduler.hpp>
+#include <algorithm>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "../brief.hpp"
+#include "task_test_steps.hpp"
+
+namespace aatgs::test {
+
+using namespace std::chrono_literals;
+
+template <class T>
+Buffer<T> test_buffer(std::size_t count) {
+  return Buffer<T>(memory_of(test_executor()), count);
+}
+
+/// A random graph in layers, and what should become of it.
+struct RandomGraph {
+  RandomGraph(std::uint32_t tasks, double fail_share, std::uint64_t seed)
+      : ran(test_buffer<std::uint32_t>(tasks)),
+        wrong(test_buffer<std::uint32_t>(1)),
+        dependencies(test_buffer<std::uint32_t>(4 * tasks)),
+        expected(tasks, TaskStatus::completed) {
+    std::mt19937_64 random(seed);
+    const auto draw = [&](std::uint32_t below) {
+      return static_cast<std::uint32_t>(random() % below);
+    };
+    std::vector<TaskId> all;
+    for (TaskId id = 0; id < tasks; ++id) {
+      std::vector<TaskId> before;
+      const std::uint32_t reach = std::min<std::uint32_t>(id, 100);
+      for (std::uint32_t i = draw(5); reach > 0 && i > 0; --i)
+        before.push_back(id - 1 - draw(reach));
+      const bool fails = static_cast<double>(draw(1'000'000)) < fail_share * 1e6;
+      for (const TaskId other : before) {
+        if (expected[other] != TaskStatus::completed) expected[id] = TaskStatus::cancelled;
+      }
+      if (fails && expected[id] == TaskStatus::completed) expected[id] = TaskStatus::failed;
+      const CheckStep::Config config{id, static_cast<std::uint32_t>(all.size()),
+                                     static_cast<std::uint32_t>(before.size()),
+                                     fails ? 1000 + id : 0, 0};
+      all.insert(all.end(), before.begin(), before.end());
+      graph.add<CheckStep>("task " + std::to_string(id), config, before);
+    }
+    dependencies.upload(all);
+  }
+
+  [[nodiscard]] TestSteps steps() const {
+    return test_steps(CheckStep{ran.data(), dependencies.data(), wrong.data()});
+  }
+  [[nodiscard]] std::uint64_t count(TaskStatus status) const {
+    return static_cast<std::uint64_t>(std::count(expected.begin(), expected.end(), status));
+  }
+  void check(const TaskGraphSummary& s, const std::vector<TaskOutcome>& outcomes) {
+    CHECK(s.end == TaskRunEnd::finished);
+    CHECK(s.unfinished == 0);
+    CHECK(s.completed == count(TaskStatus::completed));
+    CHECK(s.failed == count(TaskStatus::failed));
+    CHECK(s.cancelled == count(TaskStatus::cancelled));
+    CHECK(wrong.download()[0] == 0);
+    const auto times = ran.download();
+    std::uint32_t amiss = 0;
+    for (TaskId id = 0; id < expected.size(); ++id) {
+      const bool runs = expected[id] == TaskStatus::completed;
+      amiss += outcomes[id].status != expected[id] || times[id] != (runs ? 1U : 0U);
+      amiss += expected[id] == TaskStatus::failed && outcomes[id].code != 1000 + id;
+    }
+    CHECK(amiss == 0);
+  }
+  void clear() { ran.upload(std::vector<std::uint32_t>(ran.size(), 0)); }
+
+  Buffer<std::uint32_t> ran;
+  Buffer<std::uint32_t> wrong;
+  Buffer<std::uint32_t> dependencies;
+  std::vector<TaskStatus> expected;
+  TestGraph graph;
+};
+
+TEST_CASE("tasks: one runs twice, never, or before what it depends on") {
+  for (const TaskOrder order : {TaskOrder::critical_path, TaskOrder::fifo}) {
+    RandomGraph random(brief_or(300, 5000), 0, 1);
+    auto scheduler = make_test_scheduler(random.steps(), {.order = order});
+    auto graph = scheduler->prepare(random.graph);
+    for (int run = 0; run < 5; ++run) {
+      CAPTURE(run);
+      const GraphReport report = scheduler->run(graph);
+      random.check(report.summary, graph.outcomes());
+      random.clear();
+    }
+  }
+}
+
+TEST_CASE(
+    "tasks: what depends on a failed one runs or waits for ever, what does not is cancelled") {
+  RandomGraph random(brief_or(300, 3000), 0.02, 2);
+  REQUIRE(random.count(TaskStatus::failed) > 0);
+  REQUIRE(random.count(TaskStatus::cancelled) > 0);
+  auto scheduler = make_test_scheduler(random.steps(), {});
+  auto graph = scheduler->prepare(random.graph);
+  for (int run = 0; run < 3; ++run) {
+    CAPTURE(run);
+    const GraphReport report = scheduler->run(graph);
+    CHECK_FALSE(report.all_completed());
+    random.check(report.summary, graph.outcomes());
+    CHECK(random.expected[report.summary.first_failed] == TaskStatus::failed);
+    random.clear();
+  }
+  for (TaskId id = 0; id < random.expected.size(); ++id) {
+    if (random.expected[id] != TaskStatus::cancelled) continue;
+    CHECK(graph.explain(id).find("failed with code") != std::string::npos);
+    break;
+  }
+}
+
+TEST_CASE("tasks: a run takes the configs or gives the results of another one") {
+  RandomGraph random(200, 0, 3);
+  auto scheduler = make_test_scheduler(random.steps(), {});
+  auto graph = scheduler->prepare(random.graph);
+  for (std::uint64_t run = 1; run <= 4; ++run) {
+    for (TaskId id = 0; id < 200; ++id) graph.config<CheckStep>(id).stamp = run << 32;
+    CHECK(scheduler->run(graph).all_completed());
+    for (TaskId id = 0; id < 200; id += 13) {
+      CHECK(graph.result<CheckStep>(id).stamp == (run << 32) + id);
+    }
+  }
+}
+
+TEST_CASE("tasks: several graphs on their way are mixed up, or one twice at once") {
+  RandomGraph a(300, 0, 4);
+  auto scheduler = make_test_scheduler(a.steps(), {});
+  auto graph_a = scheduler->prepare(a.graph);
+  auto graph_c = scheduler->prepare(a.graph);
+  for (int round = 0; round < 3; ++round) {
+    const std::uint64_t first = scheduler->submit(graph_a);
+    CHECK_THROWS_WITH_AS(scheduler->submit(graph_a), doctest::Contains("on its way"), UseError);
+    CHECK_THROWS_WITH_AS(graph_a.config<CheckStep>(0).stamp = 1, doctest::Contains("on its way"),
+                         UseError);
+    const std::uint64_t second = scheduler->submit(graph_c);
+    CHECK(scheduler->in_flight() == 2);
+    const auto one = scheduler->wait(20s);
+    const auto two = scheduler->wait(20s);
+    REQUIRE(one);
+    REQUIRE(two);
+    CHECK(one->ticket == first);
+    CHECK(two->ticket == second);
+    CHECK(one->all_completed());
+    CHECK(two->all_completed());
+    CHECK_FALSE(scheduler->wait(1ms));
+  }
+  for (const std::uint32_t times : a.ran.download()) CHECK(times == 6);
+}
+
+TEST_CASE("tasks: a wide fan loses one, or is joined too early") {
+  const std::uint32_t width = brief_or(200, 4096);
+  Buffer<std::uint32_t> ran = test_buffer<std::uint32_t>(width + 2);
+  Buffer<std::uint32_t> wrong = test_buffer<std::uint32_t>(1);
+  std::vector<std::uint32_t> before{0};
+  for (std::uint32_t i = 1; i <= width; ++i) before.push_back(i);
+  Buffer<std::uint32_t> dependencies = test_buffer<std::uint32_t>(before.size());
+  dependencies.upload(before);
+  TestGraph graph;
+  graph.add<CheckStep>("fork", {0, 0, 0, 0, 0});
+  std::vector<TaskId> fan;
+  for (std::uint32_t i = 1; i <= width; ++i) {
+    fan.push_back(graph.add<CheckStep>("fan", {i, 0, 1, 0, 0}, {0}));
+  }
+  graph.add<CheckStep>("join", {width + 1, 1, width, 0, 0}, fan);
+  auto scheduler =
+      make_test_scheduler(test_steps(CheckStep{ran.data(), dependencies.data(), wrong.data()}), {});
+  auto prepared = scheduler->prepare(graph);
+  CHECK(scheduler->run(prepared).all_completed());
+  CHECK(wrong.download()[0] == 0);
+  for (const std::uint32_t times : ran.download()) CHECK(times == 1);
+}
+
+TEST_CASE("tasks: a part of a wide task is lost or run twice, or the join does not wait for it") {
+  const std::vector<std::uint32_t> widths{2, 3, 16, 100, 37, 5, 64, 9, 11, 200, 2, 3};
+  std::uint32_t total = 0;
+  for (const std::uint32_t width : widths) total += width;
+  Buffer<std::uint32_t> ran = test_buffer<std::uint32_t>(total);
+  TestGraph graph;
+  std::vector<TaskId> joins;
+  const TaskId root = graph.add<WideStep>("root", {0, no_task}, {}, {.parts = widths[0]});
+  std::uint32_t first = 0;
+  for (std::size_t i = 0; i < widths.size(); ++i) {
+    TaskId wide = root;
+    if (i > 0) wide = graph.add<WideStep>("wide", {first, no_task}, {root}, {.parts = widths[i]});
+    joins.push_back(graph.add<AfterWideStep>("join", {first, widths[i]}, {wide}));
+    first += widths[i];
+  }
+  const TaskId bad = graph.add<WideStep>("bad", {0, 1}, {joins[0]}, {.parts = 2});
+  const TaskId never = graph.add<AfterWideStep>("never", {0, 1}, {bad});
+  auto scheduler =
+      make_test_scheduler(test_steps(WideStep{ran.data()}, AfterWideStep{ran.data()}), {});
+  auto prepared = scheduler->prepare(graph);
+  for (std::uint32_t run = 1; run <= 3; ++run) {
+    const GraphReport report = scheduler->run(prepared);
+    CHECK(report.summary.failed == 1);
+    CHECK(report.summary.cancelled == 1);
+    const auto outcomes = prepared.outcomes();
+    CHECK(outcomes[bad].code == 42);
+    CHECK(outcomes[never].status == TaskStatus::cancelled);
+    for (std::size_t i = 1; i < widths.size(); ++i) {
+      CHECK(prepared.result<AfterWideStep>(joins[i]).ran == run * widths[i]);
+    }
+  }
+}
+
+TEST_CASE("tasks: what was spawned is lost or run twice, or the continuation runs before its end") {
+  constexpr std::uint64_t fib[] = {0,  1,  1,  2,   3,   5,   8,   13, 21,
+                                   34, 55, 89, 144, 233, 377, 610, 987};
+  const std::uint32_t most = brief_or(8, 15);
+  Buffer<std::uint64_t> cells = test_buffer<std::uint64_t>(2 * (most + 1));
+  TestGraph graph;
+  std::vector<TaskId> reads;
+  std::uint64_t spawned = 0;
+  std::uint64_t sums = 0;
+  for (std::uint32_t n = 0; n <= most; ++n) {
+    std::uint64_t* cell = cells.data() + 2 * n;
+    const TaskId task = graph.add<FibStep>("fib", {n, 0, cell});
+    reads.push_back(graph.add<ReadStep>("read", {cell}, {task}));
+    const std::uint64_t calls = n < 2 ? 0 : fib[n + 1] - 1;  // inner nodes of the tree
+    sums += calls;
+    spawned += 3 * calls;
+  }
+  auto scheduler = make_test_scheduler(test_steps(FibStep{}, SumStep{cells.data()}, ReadStep{}),
+                                       {.spawn_slots = 1 << 14});
+  auto prepared = scheduler->prepare(graph);
+  for (std::uint64_t run = 1; run <= 3; ++run) {
+    const GraphReport report = scheduler->run(prepared);
+    CHECK(report.all_completed());
+    CHECK(report.summary.spawned == spawned);
+    CHECK(report.summary.completed == graph.plan().size() + spawned);
+    std::uint64_t all_sums = 0;
+    for (std::uint32_t n = 0; n <= most; ++n) {
+      const ReadStep::Result result = prepared.result<ReadStep>(reads[n]);
+      CHECK(result.value == run * fib[n]);
+      all_sums += result.sums;
+    }
+    CHECK(all_sums == run * sums);
+  }
+}
+
+TEST_CASE("tasks: a spawn for which there is no room is forgotten, or takes others with it") {
+  Buffer<std::uint64_t> cells = test_buffer<std::uint64_t>(4);
+  TestGraph graph;
+  const TaskId bad = graph.add<FibStep>("too deep", {12, 0, cells.data()});
+  const TaskId lost = graph.add<ReadStep>("its reader", {cells.data()}, {bad});
+  const TaskId good = graph.add<FibStep>("shallow", {1, 0, cells.data() + 2});
+  auto scheduler = make_test_scheduler(test_steps(FibStep{}, SumStep{cells.data()}, ReadStep{}),
+                                       {.spawn_slots = 8});
+  auto prepared = scheduler->prepare(graph);
+  for (int run = 0; run < 5; ++run) {
+    const TaskGraphSummary s = scheduler->run(prepared).summary;
+    CHECK(s.end == TaskRunEnd::finished);
+    CHECK(s.refused > 0);
+    CHECK(s.unfinished == 0);
+    const auto outcomes = prepared.outcomes();
+    CHECK(outcomes[bad].status == TaskStatus::failed);
+    CHECK(outcomes[bad].code == no_room_to_spawn);
+    CHECK(outcomes[lost].status == TaskStatus::cancelled);
+    CHECK(outcomes[good].status == TaskStatus::completed);
+  }
+}
+
+TEST_CASE("tasks: one that waits for what nobody will do hangs the run, or keeps its slot") {
+  Buffer<std::uint32_t> done = test_buffer<std::uint32_t>(1);
+  TestGraph bad;
+  bad.add<OddStep>("waits in vain", {1, 0});
+  TestGraph good;
+  good.add<OddStep>("spawns", {2, 500});
+  auto scheduler = make_test_scheduler(test_steps(OddStep{done.data()}), {.spawn_slots = 2});
+  auto waits = scheduler->prepare(bad);
+  auto spawns = scheduler->prepare(good);
+  for (std::uint32_t run = 1; run <= 4; ++run) {
+    const TaskGraphSummary s = scheduler->run(waits).summary;
+    CHECK(s.end == TaskRunEnd::stalled);
+    CHECK(s.unfinished == 1);
+    CHECK(s.tasks + s.spawned == s.completed + s.failed + s.cancelled + s.unfinished);
+    CHECK(scheduler->run(spawns).all_completed());
+    CHECK(done.download()[0] == run * 501);  // some spawned, the others done at once
+  }
+}
+
+TEST_CASE("tasks: those that come first run last") {
+  constexpr std::uint32_t count = 64;
+  Buffer<std::uint32_t> order = test_buffer<std::uint32_t>(count);
+  Buffer<std::uint32_t> next = test_buffer<std::uint32_t>(1);
+  TestGraph graph;
+  // A root that frees all at once, more than a worker hands out by itself.
+  const TaskId root = graph.add<OrderStep>("root", {0});
+  for (std::uint32_t i = 1; i < count; ++i) {
+    graph.add<OrderStep>("task", {i}, {root}, {.priority = static_cast<std::uint8_t>(7 - i / 8)});
+  }
+  SchedulerOptions options;
+  options.order = TaskOrder::given;
+  options.context.workers = 1;
+  options.context.cpu_threads = 1;
+  auto scheduler = make_test_scheduler(test_steps(OrderStep{order.data(), next.data()}), options);
+  auto prepared = scheduler->prepare(graph);
+  CHECK(scheduler->run(prepared).all_completed());
+  const auto ran = order.download();
+  // One worker takes up to 8 of a class at once; a few go their own way at the root's end.
+  std::uint32_t misplaced = 0;
+  for (std::uint32_t i = 9; i < count; ++i) misplaced += ran[i] > ran[i - 8] ? 1 : 0;
+  CHECK(misplaced <= 2);
+}
+
+TEST_CASE("tasks: graphs and configs that cannot be are run") {
+  RandomGraph random(10, 0, 6);
+  auto scheduler = make_test_scheduler(random.steps(), {.most_tasks = 16, .spawn_slots = 16});
+  CHECK_THROWS_WITH_AS(static_cast<void>(scheduler->prepare(TestGraph{})),
+                       doctest::Contains("without tasks"), UseError);
+  RandomGraph large(17, 0, 6);
+  CHECK_THROWS_WITH_AS(static_cast<void>(scheduler->prepare(large.graph)),
+                       doctest::Contains("most_tasks = 16"), UseError);
+  TestGraph circle;
+  circle.add<CheckStep>("egg", {});
+  circle.add<CheckStep>("hen", {}, {0});
+  circle.add_dependency(1, 0);
+  CHECK_THROWS_WITH_AS(static_cast<void>(scheduler->prepare(circle)), doctest::Contains("'egg'"),
+                       UseError);
+  auto graph = scheduler->prepare(random.graph);
+  CHECK_THROWS_WITH_AS(static_cast<void>(graph.config<CheckStep>(10)), doctest::Contains("task 10"),
+                       UseError);
+  for (const std::uint32_t slots : {0U, 3U, 1U << 21}) {
+    CHECK_THROWS_AS(make_test_scheduler(random.steps(), {.spawn_slots = slots}), OptionError);
+  }
+  CHECK_THROWS_AS(make_test_scheduler(random.steps(), {.most_tasks = 0}), OptionError);
+  CHECK(scheduler->run(graph).all_completed());
+  CHECK(scheduler->context().shutdown(StopMode::drain));
+  CHECK_THROWS_AS(scheduler->submit(graph), UseError);
+}
+
+TEST_CASE("tasks: the config of one step is taken for that of another") {
+  Buffer<std::uint32_t> ran = test_buffer<std::uint32_t>(1);
+  TestGraph graph;
+  graph.add<WideStep>("the wide one", {0, no_task});
+  auto scheduler =
+      make_test_scheduler(test_steps(WideStep{ran.data()}, AfterWideStep{ran.data()}), {});
+  auto prepared = scheduler->prepare(graph);
+  CHECK_THROWS_WITH_AS(static_cast<void>(prepared.config<AfterWideStep>(0)),
+                       doctest::Contains("'the wide one'"), UseError);
+}
+
+TEST_CASE("tasks: the time of a type is not learned, or not used") {
+  Buffer<std::uint32_t> order = test_buffer<std::uint32_t>(4);
+  Buffer<std::uint32_t> next = test_buffer<std::uint32_t>(1);
+  TestGraph graph;
+  for (std::uint32_t i = 0; i < 4; ++i) graph.add<OrderStep>("task", {i});
+  auto scheduler = make_test_scheduler(test_steps(OrderStep{order.data(), next.data()}), {});
+  auto prepared = scheduler->prepare(graph);
+  constexpr std::uint8_t type = TestSteps::type_of<OrderStep>();
+  CHECK(scheduler->type_ns()[type] == 0);
+  const TaskGraphSummary s = scheduler->run(prepared).summary;
+  CHECK(s.types[type].tasks == 4);
+  CHECK(scheduler->type_ns()[type] > 0);
+  CHECK(scheduler->reranked() == 0);
+  scheduler->run(prepared);
+  CHECK(scheduler->reranked() >= 1);
+}
+
+TEST_CASE("tasks: an abort does not reach tasks that spawn each other for ever") {
+  Buffer<std::uint32_t> done = test_buffer<std::uint32_t>(1);
+  TestGraph graph;
+  for (int i = 0; i < 20; ++i) graph.add<OddStep>("again and again", {3, 0});
+  auto scheduler = make_test_scheduler(test_steps(OddStep{done.data()}), {});
+  auto prepared = scheduler->prepare(graph);
+  scheduler->submit(prepared);
+  CHECK_FALSE(scheduler->wait(20ms));
+  CHECK(scheduler->context().shutdown(StopMode::abort, 10s));
+}
+
+TEST_CASE("tasks: an abort waits for a graph that does not end") {
+  TestGraph graph;
+  const TaskId first = graph.add<LongStep>("long", {0});
+  for (std::uint32_t i = 1; i < 50; ++i) graph.add<LongStep>("behind", {i}, {first});
+  auto scheduler = make_test_scheduler(test_steps(LongStep{}), {});
+  auto prepared = scheduler->prepare(graph);
+  scheduler->submit(prepared);
+  CHECK_FALSE(scheduler->wait(20ms));
+  CHECK(scheduler->context().shutdown(StopMode::abort, 10s));
+  const auto stats = scheduler->context().stats();
+  CHECK(stats.submitted == stats.completed + stats.failed + stats.dropped);
+  CHECK_THROWS_AS(scheduler->submit(prepared), UseError);
+}
+
+}  // namespace aatgs::test
