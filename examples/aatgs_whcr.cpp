@@ -6,12 +6,16 @@
 #include <aatgs/integrations/coloring/generators.hpp>
 #include <aatgs/integrations/coloring/graph_spec.hpp>
 #include <aatgs/integrations/coloring/verifier.hpp>
+#include <aatgs/integrations/coloring/whcr_hypertune.hpp>
+#include <aatgs/integrations/coloring/whcr_problem.hpp>
 #include <aatgs/integrations/coloring/whcr_solver.hpp>
 #include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "gpu_table.hpp"
 #include "program.hpp"
+#include "whcr_telemetry.hpp"
 
 namespace {
 
@@ -19,47 +23,128 @@ using aatgs::ExecutorKind;
 using aatgs::coloring::Color;
 using aatgs::coloring::NamedGraph;
 using aatgs::coloring::WhcrOptions;
+using aatgs::coloring::WhcrProblem;
 using aatgs::coloring::WhcrProgress;
 using aatgs::coloring::WhcrResult;
+using aatgs::coloring::WhcrSlice;
 using aatgs::coloring::WhcrSolver;
+using aatgs::program::Configuration;
+
+/// What is given of the controllers' thresholds.
+struct Hypertune {
+  std::optional<std::uint32_t> window_records;
+  std::optional<std::uint64_t> stall_iterations;
+  std::optional<std::uint32_t> patience;
+  std::optional<double> efficiency;
+  std::optional<std::uint64_t> high_conflicts;
+};
 
 struct Settings {
   std::string graph;
-  std::string executor = "automatic";
-  std::string scope = "block";
   std::string output;
   std::string json;
   double time_limit = 60;
+  std::uint64_t iterations = 0;
+  std::string telemetry;
+  bool replace_telemetry = false;
+  std::uint64_t rotate_bytes = 0;
   bool compare = false;
   std::uint64_t compare_iterations = 200;
+  Hypertune hypertune;
   WhcrOptions whcr;
 };
 
-constexpr double longest_time_limit = 1e9;
+std::string check_rotate_bytes(const std::string& text) {
+  std::uint64_t bytes = 0;
+  if (CLI::detail::lexical_cast(text, bytes) && (bytes == 0 || bytes >= 16'384)) return {};
+  return "'" + text + "': give 0, for one file, or at least 16384";
+}
 
-void define(CLI::App& app, Settings& s) {
+void define_problem(Configuration& config, Settings& s) {
   const auto whole = aatgs::program::whole_number();
-  app.add_option("--graph", s.graph, aatgs::coloring::graph_spec_help())->required();
-  app.add_option("--colors", s.whcr.colors, "number of colors k")->required()->check(whole);
-  app.add_option("--executor", s.executor, "automatic, resident, launch, graph or cpu");
-  app.add_option("--scope", s.scope,
-                 "block: many searches on a small graph; grid: one search on a big one");
-  app.add_option("--searches", s.whcr.searches, "block scope: independent searches; 0: automatic")
+  auto table = config.table("initial_coloring");
+  table.add({"graph", "--graph"}, s.graph, aatgs::coloring::graph_spec_help())->required();
+  table.add({"colors", "--colors"}, s.whcr.colors, "number of colors k")
+      ->required()
+      ->check(whole & CLI::Range(1U, WhcrProblem::max_colors));
+  table.add({"seed", "--seed"}, s.whcr.seed, "seed of colorings and searches")->check(whole);
+}
+
+void define_search(Configuration& config, Settings& s) {
+  const auto whole = aatgs::program::whole_number();
+  auto table = config.table("iterative");
+  table
+      .add({"searches", "--searches"}, s.whcr.searches,
+           "block scope: independent searches; 0: automatic")
       ->check(whole & CLI::Range(0, 65'536));
-  app.add_option("--slice", s.whcr.slice, "iterations of one config; 0: automatic")
+  table.add({"slice", "--slice"}, s.whcr.slice, "iterations of one config; 0: automatic")
       ->check(whole & CLI::Range(0, 1'000'000'000));
-  app.add_option("--seed", s.whcr.seed, "seed of colorings and searches")->check(whole);
-  app.add_option("--time-limit", s.time_limit, "seconds");
-  app.add_option("--config-slots", s.whcr.context.config_slots, "slots of the config ring")
+  table.add({"iterations", "--iterations"}, s.iterations, "of each search; 0: no limit")
       ->check(whole);
-  app.add_option("--telemetry-slots", s.whcr.context.telemetry_slots, "slots of the telemetry ring")
+  table.add({"time_limit", "--time-limit"}, s.time_limit, "seconds")
+      ->check(aatgs::program::seconds());
+}
+
+void define_hypertune(Configuration& config, Settings& s) {
+  const auto whole = aatgs::program::whole_number();
+  Hypertune& h = s.hypertune;
+  auto table = config.table("hypertune");
+  table.add({"enabled", "--hypertune"}, s.whcr.hypertune,
+            "controllers tune the searches while they run");
+  table
+      .add({"window_records", "--hypertune-window"}, h.window_records,
+           "slices that a controller looks back over")
       ->check(whole);
-  app.add_flag("--bounded", s.whcr.context.bounded,
-               "the resident kernel runs what is queued and ends: for profilers and debuggers");
+  table
+      .add({"stall_iterations", "--hypertune-stall"}, h.stall_iterations,
+           "iterations without fewer conflicts that are a stall")
+      ->check(whole);
+  table
+      .add({"patience", "--hypertune-patience"}, h.patience,
+           "a stall is up to so many times as long at first")
+      ->check(whole);
+  table
+      .add({"efficiency", "--hypertune-efficiency"}, h.efficiency,
+           "share of moves that add no conflict, below which it is low")
+      ->check(CLI::Range(0.0, 1.0));
+  table
+      .add({"high_conflicts", "--hypertune-conflicts"}, h.high_conflicts,
+           "conflicts above which there are many")
+      ->check(whole);
+}
+
+void define_telemetry(Configuration& config, Settings& s) {
+  auto table = config.table("telemetry");
+  table.add({"file", "--telemetry"}, s.telemetry, "write a record of each slice (JSONL)")
+      ->type_name("FILE");
+  table.add({"replace", "--telemetry-replace"}, s.replace_telemetry, "also if the file is there");
+  table
+      .add({"rotate_bytes", "--telemetry-rotate"}, s.rotate_bytes,
+           "go on in another file after so many bytes; 0: never")
+      ->check(aatgs::program::whole_number())
+      ->check(check_rotate_bytes)
+      ->type_name("BYTES");
+}
+
+void define(CLI::App& app, Configuration& config, Settings& s) {
+  define_problem(config, s);
+  define_search(config, s);
+  aatgs::program::GpuTable(config, s.whcr.context)
+      .device()
+      .executor()
+      .scope()
+      .rings()
+      .workers()
+      .hot_window()
+      .cpu_threads()
+      .park_after()
+      .bounded();
+  define_hypertune(config, s);
+  define_telemetry(config, s);
   app.add_flag("--compare", s.compare,
                "run launch, graph and resident on the same work and print the table");
   app.add_option("--compare-iterations", s.compare_iterations, "iterations of each search with it")
-      ->check(whole);
+      ->check(aatgs::program::whole_number());
   app.add_option("--output", s.output, "write one color per line, 0-based, in vertex order")
       ->type_name("FILE");
   app.add_option("--json", s.json, "write the report for machines")->type_name("FILE");
@@ -67,6 +152,7 @@ void define(CLI::App& app, Settings& s) {
       "Examples:\n  aatgs_whcr --graph queen:8 --colors 9\n"
       "  aatgs_whcr --graph DSJC125.5.col --colors 18 --output colors.txt\n"
       "  aatgs_whcr --graph gnp:200000:0.00005:1 --colors 6 --scope grid\n"
+      "  aatgs_whcr --config run.toml --telemetry run.jsonl\n"
       "  aatgs_whcr --graph DSJC125.5.col --colors 18 --compare --slice 1\n"
       "Exit status: 0 legal; 1 no legal coloring found, or a failure; 2 wrong input or options");
 }
@@ -93,6 +179,7 @@ class ProgressLine {
 aatgs::coloring::WhcrLimits limits_of(const Settings& s) {
   aatgs::coloring::WhcrLimits limits;
   limits.time = std::chrono::nanoseconds(static_cast<std::int64_t>(s.time_limit * 1e9));
+  if (s.iterations != 0) limits.iterations = s.iterations;
   return limits;
 }
 
@@ -110,6 +197,11 @@ void print_report(const WhcrResult& r) {
               static_cast<unsigned long long>(r.total.iterations), r.total.seconds,
               static_cast<double>(r.total.iterations) / r.total.seconds,
               static_cast<unsigned long long>(r.total.moves));
+  if (r.hypertune_actions != 0) {
+    std::printf("hypertune     %llu actions, %llu of them paid\n",
+                static_cast<unsigned long long>(r.hypertune_actions),
+                static_cast<unsigned long long>(r.hypertune_paid));
+  }
   print_ring("config   ", r.stats.config_ring);
   print_ring("telemetry", r.stats.telemetry_ring);
   std::printf("overflows     %llu full config rings, %llu telemetries lost\n",
@@ -129,6 +221,8 @@ nlohmann::ordered_json to_json(const WhcrResult& r) {
           {"iterations", r.total.iterations},
           {"moves", r.total.moves},
           {"seconds", r.total.seconds},
+          {"hypertune_actions", r.hypertune_actions},
+          {"hypertune_paid", r.hypertune_paid},
           {"config_ring", ring(r.stats.config_ring)},
           {"telemetry_ring", ring(r.stats.telemetry_ring)},
           {"config_overflows", r.stats.config_overflows},
@@ -145,17 +239,61 @@ void write_json(const Settings& s, const NamedGraph& g, nlohmann::ordered_json r
   aatgs::program::write_file(s.json, document.dump(2) + "\n");
 }
 
-int solve(const Settings& s, const NamedGraph& g, const std::vector<Color>& initial) {
-  WhcrSolver solver(g.graph, s.whcr);
+aatgs::TelemetryOptions telemetry_of(const Settings& s, const Configuration& config) {
+  aatgs::TelemetryOptions options;
+  options.file = s.telemetry;
+  options.replace = s.replace_telemetry;
+  options.rotate_bytes = s.rotate_bytes;
+  options.options_json = config.json();
+  return options;
+}
+
+/// The thresholds that suit the searches, but for those that were given.
+std::optional<aatgs::HypertuneOptions> hypertune_of(const Settings& s) {
+  const Hypertune& h = s.hypertune;
+  if (!h.window_records && !h.stall_iterations && !h.patience && !h.efficiency &&
+      !h.high_conflicts) {
+    return std::nullopt;
+  }
+  if (!s.whcr.hypertune) {
+    throw aatgs::OptionError("thresholds of hypertune without --hypertune: give that, too");
+  }
+  constexpr std::uint32_t several = 264;  // whatever number is chosen later
+  auto options = aatgs::coloring::whcr_hypertune_options(
+      s.whcr.searches != 0 ? s.whcr.searches : several, s.whcr.slice != 0 ? s.whcr.slice : 100);
+  options.window_records = h.window_records.value_or(options.window_records);
+  options.stall_iterations = h.stall_iterations.value_or(options.stall_iterations);
+  options.patience = h.patience.value_or(options.patience);
+  options.efficiency = h.efficiency.value_or(options.efficiency);
+  options.high_conflicts = h.high_conflicts.value_or(options.high_conflicts);
+  return options;
+}
+
+int solve(const Settings& s, const Configuration& config, const NamedGraph& g,
+          const std::vector<Color>& initial) {
+  std::optional<WhcrTelemetry> telemetry;
+  WhcrOptions options = s.whcr;
+  options.hypertune_options = hypertune_of(s);
+  options.hypertune_report = [&](const aatgs::RunMetric& metric) {
+    if (telemetry) telemetry->record(metric);
+  };
+  WhcrSolver solver(g.graph, options);
+  std::function<void(const WhcrSlice&)> each_slice;
+  if (!s.telemetry.empty()) {
+    telemetry.emplace(telemetry_of(s, config), options, solver);
+    each_slice = [&](const WhcrSlice& slice) { telemetry->record(slice); };
+  }
   std::printf("executor      %s\nsearches      %u, slices of %u iterations\n",
               solver.description().c_str(), solver.searches(), solver.slice());
   aatgs::program::flush_output();
   WhcrResult result;
   {
     ProgressLine line;
-    result = solver.run(initial, limits_of(s), [&](const WhcrProgress& p) { line.show(p); });
+    result = solver.run(
+        initial, limits_of(s), [&](const WhcrProgress& p) { line.show(p); }, each_slice);
   }
   print_report(result);
+  if (telemetry) telemetry->finish();
   if (!s.output.empty()) aatgs::coloring::write_coloring(s.output, result.colors);
   write_json(s, g, {{solver.description(), to_json(result)}});
   return result.conflicts == 0 ? 0 : 1;
@@ -191,25 +329,22 @@ int compare(const Settings& s, const NamedGraph& g, const std::vector<Color>& in
   return 0;
 }
 
-int run(Settings& s) {
-  if (!(s.time_limit > 0 && s.time_limit <= longest_time_limit)) {  // also refuses a NaN
-    throw aatgs::OptionError("--time-limit " + std::to_string(s.time_limit) +
-                             ": give seconds above 0, up to 1e9");
-  }
+int run(const Settings& s, const Configuration& config) {
   if (s.compare && !s.output.empty()) {
     throw aatgs::OptionError("--output with --compare, which keeps no coloring: leave one out");
   }
+  if (s.compare && !s.telemetry.empty()) {
+    throw aatgs::OptionError("--telemetry with --compare, which makes several runs: leave one out");
+  }
   aatgs::program::require_writable(s.output);
   aatgs::program::require_writable(s.json);
-  s.whcr.context.executor = aatgs::parse_executor(s.executor);
-  s.whcr.context.scope = aatgs::parse_scope(s.scope);
   const NamedGraph g = aatgs::coloring::load_graph(s.graph);
   for (const std::string& warning : g.warnings) std::cerr << "aatgs_whcr: " << warning << "\n";
   std::printf("graph         %s: %u vertices, %zu edges, %u colors\n", g.name.c_str(),
               g.graph.vertex_count(), g.graph.edge_count(), s.whcr.colors);
   const auto initial =
       aatgs::coloring::random_coloring(g.graph.vertex_count(), s.whcr.colors, s.whcr.seed);
-  return s.compare ? compare(s, g, initial) : solve(s, g, initial);
+  return s.compare ? compare(s, g, initial) : solve(s, config, g, initial);
 }
 
 }  // namespace
@@ -218,6 +353,7 @@ int main(int argc, char** argv) {
   Settings settings;
   CLI::App app("Repairs a random coloring of a graph with k colors on a GpuExecutionContext",
                "aatgs_whcr");
-  define(app, settings);
-  return aatgs::program::run(app, argc, argv, [&] { return run(settings); });
+  Configuration config(app);
+  define(app, config, settings);
+  return run(config, argc, argv, [&] { return run(settings, config); });
 }

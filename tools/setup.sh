@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what the build needs and this Debian machine lacks, and says nothing if that is nothing.
+# setup.sh [PACKAGE]...: installs what the build needs and this Debian machine lacks, and these
+# packages, and says nothing if that is nothing.
 # Leaves Meson in .venv, and in .venv/toolkit.ini a Meson native file that names nvcc.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(g++ ninja-build cmake pkg-config python3 python3-venv
-          clang libclang-rt-14-dev doctest-dev libbenchmark-dev libcli11-dev nlohmann-json3-dev relacy-dev spin)
+          clang libclang-rt-14-dev doctest-dev libbenchmark-dev libcli11-dev libcpp-httplib-dev libsimdjson-dev libtomlplusplus-dev nlohmann-json3-dev relacy-dev spin "$@")
 
 fail() {
   echo "setup: $*" >&2

@@ -6,14 +6,16 @@
 #include <iostream>
 
 #include "comparison.hpp"
+#include "gpu_table.hpp"
 #include "program.hpp"
 
 namespace {
 
+using aatgs::program::Configuration;
+
 struct Arguments {
   std::vector<std::uint32_t> n{2048};
   bool all = false;
-  std::string executor = "automatic";
   std::string form = "automatic";
   std::string json;
   jacobi::Settings settings;
@@ -27,9 +29,17 @@ aatgs::stencil::JacobiForm parse_form(const std::string& text) {
   throw aatgs::OptionError("--form '" + text + "': give automatic, tiles or plain");
 }
 
+std::string check_form(const std::string& text) {
+  try {
+    parse_form(text);
+    return {};
+  } catch (const aatgs::OptionError& e) {
+    return e.what();
+  }
+}
+
 int run(Arguments arguments) {
   jacobi::Settings& settings = arguments.settings;
-  settings.options.context.executor = aatgs::parse_executor(arguments.executor);
   settings.options.form = parse_form(arguments.form);
   if (arguments.all) arguments.n = {128, 256, 512, 1024, 2048, 4096, 8192};
   if (settings.compare) {
@@ -51,40 +61,54 @@ int run(Arguments arguments) {
   return right ? 0 : 1;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  Arguments arguments;
-  jacobi::Settings& settings = arguments.settings;
-  CLI::App app("Jacobi's method for -(u_xx + u_yy) = f on n x n points, in float32", "jacobi");
+void define(CLI::App& app, Configuration& config, Arguments& arguments) {
   const auto whole = aatgs::program::whole_number();
+  jacobi::Settings& settings = arguments.settings;
+  constexpr auto most_points = aatgs::stencil::PoissonJacobi::most_points;
+  auto problem = config.table("jacobi");
+  problem.add({"n", "--n"}, arguments.n, "inner points a side; several make several runs")
+      ->check(whole & CLI::Range(1U, most_points));
+  problem.add({"form", "--form"}, arguments.form, "automatic, tiles or plain")->check(check_form);
+  problem.add({"shape", "--shape"}, settings.options.tiles.shape,
+              "of tiles; the planner's choice if empty");
+  problem
+      .add({"depth", "--depth"}, settings.options.tiles.depth,
+           "iterations per exchange; 0: the planner")
+      ->check(whole);
+  auto iterative = config.table("iterative");
+  iterative.add({"iterations", "--iterations"}, settings.iterations, "of each run")
+      ->check(whole & CLI::Range(1, 1'000'000'000));
+  iterative.add({"slice", "--slice"}, settings.options.slice, "iterations of one config")
+      ->check(whole & CLI::Range(1, 1'000'000'000));
+  iterative
+      .add({"repetitions", "--repetitions"}, settings.repetitions,
+           "timed runs after the one that is checked")
+      ->check(whole & CLI::Range(1, 1'000'000'000));
+  aatgs::program::GpuTable(config, settings.options.context)
+      .device()
+      .executor()
+      .rings()
+      .workers()
+      .cpu_threads()
+      .park_after();
+  app.add_flag("--all", arguments.all, "128, 256, 512, 1024, 2048, 4096 and 8192 points");
+  app.add_flag("--compare", settings.compare,
+               "also one launch per iteration, and CUDA graphs of 100 of them");
+  app.add_option("--json", arguments.json, "write the result to this file")->type_name("FILE");
   app.footer(
       "Examples:\n"
       "  jacobi --n 2048 --iterations 10000\n"
       "  jacobi --all --compare --json jacobi.json\n"
       "  jacobi --n 200 --iterations 501 --executor cpu\n"
       "Exit status: 0 all roads agree; 1 they do not, or a failure; 2 wrong input or options");
-  constexpr auto most_points = aatgs::stencil::PoissonJacobi::most_points;
-  app.add_option("--n", arguments.n, "inner points a side; several make several runs")
-      ->check(whole & CLI::Range(1U, most_points));
-  app.add_flag("--all", arguments.all, "128, 256, 512, 1024, 2048, 4096 and 8192 points");
-  app.add_option("--iterations", settings.iterations, "of each run")
-      ->check(whole & CLI::Range(1, 1'000'000'000));
-  app.add_option("--repetitions", settings.repetitions, "timed runs after the one that is checked")
-      ->check(whole & CLI::Range(1, 1'000'000'000));
-  app.add_option("--executor", arguments.executor, "automatic, resident, launch, graph, cpu, ...");
-  app.add_flag("--compare", settings.compare,
-               "also one launch per iteration, and CUDA graphs of 100 of them");
-  app.add_option("--json", arguments.json, "write the result to this file")->type_name("FILE");
-  app.add_option("--form", arguments.form, "automatic, tiles or plain");
-  app.add_option("--shape", settings.options.tiles.shape,
-                 "of tiles; the planner's choice if empty");
-  app.add_option("--depth", settings.options.tiles.depth, "iterations per exchange; 0: the planner")
-      ->check(whole);
-  app.add_option("--slice", settings.options.slice, "iterations of one config")
-      ->check(whole & CLI::Range(1, 1'000'000'000));
-  app.add_option("--device", settings.options.context.device, "CUDA ordinal")->check(whole);
-  app.add_option("--workers", settings.options.context.workers, "blocks; 0: as many as fit")
-      ->check(whole);
-  return aatgs::program::run(app, argc, argv, [&] { return run(arguments); });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Arguments arguments;
+  CLI::App app("Jacobi's method for -(u_xx + u_yy) = f on n x n points, in float32", "jacobi");
+  Configuration config(app);
+  define(app, config, arguments);
+  return run(config, argc, argv, [&] { return run(arguments); });
 }

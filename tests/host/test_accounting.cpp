@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <aatgs/host/accounting.hpp>
+#include <vector>
 
 namespace aatgs {
 namespace {
@@ -51,6 +52,32 @@ TEST_CASE("accounting: a failed config counts as completed, or its latency is no
   CHECK(accounting.taken_to_finished.count() == 2);
   CHECK(accounting.taken_to_finished.max() == 250);
   CHECK(accounting.queue_to_visible.count() == 1);
+}
+
+TEST_CASE("accounting: the time at work is that of other configs than the first and the last") {
+  Accounting accounting(4, 4);
+  CHECK(accounting.moment(accounting.first_queued) == 0);
+  const auto pass = [] {
+    const std::uint64_t begin = host_now_ns();
+    while (host_now_ns() - begin < 2'000'000) cpu_relax();
+    return host_now_ns();
+  };
+  pass();  // so that the rate of the ticks is known
+  std::vector<std::uint64_t> between = {host_now_ns()};
+  for (std::uint64_t ticket = 0; ticket < 3; ++ticket) {
+    accounting.note_queued(ticket, TickClock::now());
+    between.push_back(pass());
+    Completion<int> done;
+    done.ticket = ticket;
+    accounting.count(done);
+  }
+  constexpr std::uint64_t slack = 1'000'000;
+  const std::uint64_t first = accounting.moment(accounting.first_queued);
+  const std::uint64_t last = accounting.moment(accounting.last_collected);
+  CHECK(first + slack >= between[0]);
+  CHECK(first + slack <= between[1]);
+  CHECK(last + slack >= between[3]);
+  CHECK(last <= host_now_ns());
 }
 
 }  // namespace

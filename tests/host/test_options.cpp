@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <aatgs/host/make_cpu_context.hpp>
+#include <cstdlib>
 #include <functional>
 #include <string>
 
@@ -50,6 +51,52 @@ TEST_CASE("options: a ring size that is no power of two is taken, or not named")
     const std::string telemetry = refusal([&](ContextOptions& o) { o.telemetry_slots = slots; });
     CHECK(contains(telemetry, "telemetry_slots" + size));
   }
+}
+
+/// An environment variable, for as long as it lives.
+class Variable {
+ public:
+  Variable(const char* name, const char* value) : name_(name) { setenv(name, value, 1); }
+  ~Variable() { unsetenv(name_); }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  const char* name_;
+};
+
+TEST_CASE("options: the environment does not set the slots, or sets what the program has set") {
+  CHECK(ContextOptions{}.config_slots == 1024);
+  const Variable config("AATGS_CONFIG_SLOTS", "64");
+  CHECK(ContextOptions{}.telemetry_slots == 1024);
+  const Variable telemetry("AATGS_TELEMETRY_SLOTS", "16");
+  const ContextOptions left;
+  CHECK(left.config_slots == 64);
+  CHECK(left.telemetry_slots == 16);
+  const ContextOptions set{.config_slots = 1024};  // the default, but the program's own word
+  CHECK(set.config_slots == 1024);
+  CHECK(set.telemetry_slots == 16);
+  ContextOptions later;
+  later.telemetry_slots = 8;
+  later.executor = ExecutorKind::cpu;
+  const auto context = make_cpu_context<int, int>(Nothing{}, later);
+  CHECK(context.stats().config_ring.slots == 64);
+  CHECK(context.stats().telemetry_ring.slots == 8);
+}
+
+TEST_CASE("options: a bad value in the environment is ignored, or the variable not named") {
+  for (const char* value : {"", "abc", "3", "0", "-64", "+64", " 64", "64 ", "64k", "0x40", "64.0",
+                            "4294967360", "99999999999999999999", "2097152"}) {
+    CAPTURE(value);
+    const Variable config("AATGS_CONFIG_SLOTS", value);
+    const std::string wanted = "AATGS_CONFIG_SLOTS='" + std::string(value) + "'";
+    CHECK(contains(refusal([](ContextOptions&) {}), wanted));
+    CHECK(refusal([](ContextOptions& o) { o.config_slots = 64; }).empty());
+    CHECK_FALSE(contains(refusal([](ContextOptions& o) { o.config_slots = 77; }), "AATGS"));
+  }
+  const Variable telemetry("AATGS_TELEMETRY_SLOTS", "1000");
+  CHECK(contains(refusal([](ContextOptions&) {}), "telemetry_slots = 1000 is not a power of two"));
+  CHECK(contains(refusal([](ContextOptions&) {}), "AATGS_TELEMETRY_SLOTS='1000'"));
 }
 
 TEST_CASE("options: another value that cannot work is taken, or not named") {

@@ -273,9 +273,10 @@ TEST_CASE("statistics page: another version, a cut page or garbage crashes or fo
   };
   overwrite(page.where(), offsetof(StatisticsPageHeader, version), std::uint32_t{7});
   CHECK(problem() ==
-        "layout version 7, this program reads version 1: use the aatgs_stats of that "
+        "layout version 7, this program reads version 2: use the aatgs_stats of that "
         "library");
-  overwrite(page.where(), offsetof(StatisticsPageHeader, version), std::uint32_t{1});
+  overwrite(page.where(), offsetof(StatisticsPageHeader, version),
+            StatisticsPageHeader::right_version);
   overwrite(page.where(), offsetof(StatisticsPageHeader, pid), std::uint32_t{1});
   CHECK(problem() == "this is the page of another process, 1");
   overwrite(page.where(), offsetof(StatisticsPageHeader, pid),
@@ -355,6 +356,32 @@ TEST_CASE("statistics page: a context that ends leaves its page; a moved one tak
     CHECK(all[0].report.state == PublishedState::closed);
   }
   CHECK(pages.files() == 0);
+}
+
+TEST_CASE("statistics page: one that is to be kept goes, or lacks what came last") {
+  const Pages pages;
+  setenv("AATGS_STATS_KEEP", "1", 1);
+  const std::uint64_t before = host_now_ns();
+  {
+    ContextOptions options = one_thread();
+    options.ports = options.cpu_threads = 2;
+    auto ctx = make_cpu_context<int, int>(NextStep{}, options);
+    auto moved = std::move(ctx);
+    for (int i = 0; i < 5; ++i) (void)moved.execute_batch(std::array{i});
+    for (int i = 0; i < 3; ++i) (void)moved.port(1).execute_batch(std::array{i});
+  }
+  unsetenv("AATGS_STATS_KEEP");
+  const std::uint64_t after = host_now_ns();
+  const auto all = pages.read();
+  REQUIRE(all.size() == 2);
+  for (const PublishedContext& page : all) {
+    const ExecutionStatistics& s = page.report.statistics;
+    CHECK(page.report.state == PublishedState::closed);
+    CHECK(s.completed == (page.identity.port == 0 ? 5 : 3));
+    CHECK(before <= s.first_queued_ns);
+    CHECK(s.first_queued_ns <= s.last_collected_ns);
+    CHECK(s.last_collected_ns <= after);
+  }
 }
 
 TEST_CASE("statistics page: a forked child removes its parent's page, or writes into it") {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <set>
+
 #include "whcr_solver_suite.hpp"
 
 namespace aatgs::coloring::test {
@@ -27,6 +29,30 @@ TEST_CASE("WHCR solver: a second run starts from where the first one stopped") {
   const auto first = solver.conflicts_by_search();
   (void)solver.run(initial, {.iterations = 1});
   CHECK(solver.conflicts_by_search() == first);
+}
+
+TEST_CASE("WHCR solver: a slice is not told, or told as another") {
+  const Graph graph = queen_graph(6);
+  WhcrOptions options = options_for(ExecutorKind::cpu, Scope::block, 7);
+  options.searches = 3;
+  options.slice = 5;
+  WhcrSolver solver(graph, options);
+  WhcrProgress sum;
+  std::vector<std::uint32_t> conflicts(3);
+  std::set<std::uint64_t> tickets;
+  const auto initial = random_coloring(graph.vertex_count(), 7, 1);
+  const WhcrResult result =
+      solver.run(initial, {.iterations = 100}, {}, [&](const WhcrSlice& slice) {
+        sum.iterations += slice.iterations;
+        sum.moves += slice.moves;
+        conflicts.at(slice.search) = slice.conflicts;
+        CHECK(tickets.insert(slice.ticket).second);
+        CHECK(slice.duration_ns > 0);
+      });
+  CHECK(sum.iterations == result.total.iterations);
+  CHECK(sum.moves == result.total.moves);
+  CHECK(tickets.size() == result.stats.completed);
+  CHECK(conflicts == solver.conflicts_by_search());
 }
 
 TEST_CASE("WHCR solver: bad input is taken") {

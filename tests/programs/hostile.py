@@ -207,8 +207,8 @@ def whcr_values(p, good):
         value("--time-limit", limit, "give seconds above 0")
     value("--time-limit", "x", "--time-limit")
     value("--time-limit", "", "--time-limit")
-    value("--colors", "0", "number of colors must be in 1..4294967295, not 0")
-    value("--colors", "4294967295", "colors = 4294967295")
+    value("--colors", "0", "not in range")
+    value("--colors", "4294967295", "not in range")
     value("--slice", "4294967295", "not in range")
     value("--searches", "4294967295", "not in range")
     value("--config-slots", "3", "config_slots = 3")
@@ -249,7 +249,7 @@ def preflight_values(p, good):
     p.refuses("--device", "0", "1", about="1")
 
 
-def stats_page(version=1, magic=b"AGSTATS1", pid=os.getpid()):
+def stats_page(version=2, magic=b"AGSTATS1", pid=os.getpid()):
     """The beginning of a page of another version, or of garbage."""
     return magic + struct.pack("<IIQQII", version, 9000, 1, 1, pid, 0) + bytes(8960)
 

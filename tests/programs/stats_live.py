@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""stats_live.py STATS WHCR: watches a solver that runs, and what is left of it when it is killed.
+"""stats_live.py STATS: watches a program that runs, and what is left of it when it is killed.
 
-Each case is a hazard. Prints a count as doctest does.
+The program is aatgs_stats' own load. Each case is a hazard. Prints a count as doctest does.
 """
 
 import csv
@@ -27,14 +27,14 @@ def expect(holds, what):
 
 
 class Scene:
-    """A solver on the CPU that does not end by itself, and its directory of pages."""
+    """A load on the CPU that does not end by itself, and its directory of pages."""
 
-    def __init__(self, stats, whcr, folder):
+    def __init__(self, stats, folder):
         self.stats, self.folder = stats, folder
         self.environment = {**os.environ, "AATGS_STATS": folder}
-        self.solver = subprocess.Popen(
-            [whcr, "--graph", "gnp:300:0.5:1", "--colors", "3", "--executor", "cpu",
-             "--time-limit", "300"],
+        self.load = subprocess.Popen(
+            [stats, "load", "--executor", "cpu", "--burst", "10", "--rate", "2000",
+             "--run-ms", "300000"],
             env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def show(self, *arguments, status=0):
@@ -57,13 +57,13 @@ class Scene:
 
 
 def stands_still(scene):
-    """A solver that runs is shown without progress."""
+    """A program that runs is shown without progress."""
     first = scene.wait_for(lambda page: page["completed"] > 0)
     later = scene.wait_for(lambda page: page["completed"] > first["completed"])
     expect(later["submitted"] == later["completed"] + later["failed"] + later["dropped"] +
            later["in_flight"], f"it does not add up: {later}")
-    expect(later["pid"] == scene.solver.pid and later["process"] == "alive", f"{later}")
-    expect(later["program"] == "aatgs_whcr" and later["executor"] == "cpu", f"{later}")
+    expect(later["pid"] == scene.load.pid and later["process"] == "alive", f"{later}")
+    expect(later["program"] == "aatgs_stats" and later["executor"] == "cpu", f"{later}")
     expect(later["queue_to_visible"]["p50_ns"] > 0, f"no latencies: {later}")
 
 
@@ -83,12 +83,12 @@ def forms_differ(scene):
 
 
 def killed(scene):
-    """What a killed solver left is lost, taken for alive, or never cleaned up."""
+    """What a killed program left is lost, taken for alive, or never cleaned up."""
     before = scene.watch()[0]
     scene.show("list", "--clean")
-    expect(len(scene.watch()) == 1, "--clean removed the page of a solver that runs")
-    scene.solver.kill()
-    scene.solver.wait()
+    expect(len(scene.watch()) == 1, "--clean removed the page of a program that runs")
+    scene.load.kill()
+    scene.load.wait()
     after = scene.watch()[0]
     expect(after["process"] == "dead", f"{after}")
     expect(after["completed"] >= before["completed"], "the last statistics are lost")
@@ -97,11 +97,11 @@ def killed(scene):
     scene.show("watch", str(after["pid"]), "--once", status=2)
 
 
-def main(stats, whcr):
+def main(stats):
     cases = [stands_still, forms_differ, killed]
     failed = 0
     with tempfile.TemporaryDirectory(prefix="aatgs-test-") as folder:
-        scene = Scene(stats, whcr, folder)
+        scene = Scene(stats, folder)
         try:
             for case in cases:
                 try:
@@ -110,8 +110,8 @@ def main(stats, whcr):
                     failed += 1
                     print(f"{case.__doc__}: {error}")
         finally:
-            scene.solver.kill()
-            scene.solver.wait()
+            scene.load.kill()
+            scene.load.wait()
     print(f"test cases: {len(cases)} | {len(cases) - failed} passed | {failed} failed | 0 skipped")
     return 1 if failed else 0
 

@@ -2,21 +2,22 @@
 // aatgs_bench: floors and roads side by side in one run.
 #include <cuda_runtime_api.h>
 
+#include <aatgs/host/errors.hpp>
 #include <cstdlib>
 #include <ctime>
 #include <iostream>
 
-#include <aatgs/host/errors.hpp>
-
 #include "cg.hpp"
 #include "checks.hpp"
 #include "floors.hpp"
+#include "gpu_table.hpp"
 #include "jacobi.hpp"
 #include "parking.hpp"
 #include "program.hpp"
 #include "report.hpp"
 #include "roads.hpp"
 #include "second_process.hpp"
+#include "tasks.hpp"
 #include "whcr.hpp"
 
 namespace aatgs::bench {
@@ -102,6 +103,7 @@ int run(const Settings& settings) {
   measure_cg(plan, report);
   measure_jacobi(plan, report);
   measure_whcr(plan, report);
+  measure_tasks(plan, report);
   if (report.figures.empty()) {
     throw InputError("--only '" + settings.only + "' matches no figure; names look like " +
                      "fed16/spin/grid/10us/resident or floor/ping_pong");
@@ -112,6 +114,25 @@ int run(const Settings& settings) {
   return 0;
 }
 
+void define(CLI::App& app, program::Configuration& config, Settings& settings) {
+  auto table = config.table("bench");
+  table.add({"quick", "--quick"}, settings.quick, "fewer samples and step lengths; under a minute");
+  table
+      .add({"only", "--only"}, settings.only,
+           "only the figures whose name contains a match of this")
+      ->type_name("REGEX");
+  table
+      .add({"dimacs", "--dimacs", "AATGS_DIMACS_DIR"}, settings.dimacs,
+           "folder with DSJC125.5.col; without that a generated graph takes its place")
+      ->type_name("DIR");
+  program::GpuTable(config, settings.context).device().hot_window().workers().rings();
+  app.add_option("--json", settings.json, "write the result to this file")->type_name("FILE");
+  app.add_flag("--second-process", settings.second_process)->group("");
+  app.footer(
+      "Example: aatgs_bench --json h200.json\n"
+      "Exit status: 0 measured; 1 a failure, such as no GPU; 2 wrong input or options");
+}
+
 }  // namespace
 }  // namespace aatgs::bench
 
@@ -120,29 +141,7 @@ int main(int argc, char** argv) {
   CLI::App app(
       "Measures what a hand-off to the GPU costs by each road, beside the hardware's floors",
       "aatgs_bench");
-  app.footer(
-      "Example: aatgs_bench --json h200.json\n"
-      "Exit status: 0 measured; 1 a failure, such as no GPU; 2 wrong input or options");
-  const auto whole = aatgs::program::whole_number();
-  app.add_option("--json", settings.json, "write the result to this file")->type_name("FILE");
-  app.add_flag("--quick", settings.quick, "fewer samples and step lengths; under a minute");
-  app.add_option("--only", settings.only, "only the figures whose name contains a match of this")
-      ->type_name("REGEX");
-  app.add_option("--dimacs", settings.dimacs,
-                 "folder with DSJC125.5.col; without that a generated graph takes its place")
-      ->envname("AATGS_DIMACS_DIR")
-      ->type_name("DIR");
-  app.add_option("--device", settings.context.device, "CUDA ordinal")->check(whole);
-  app.add_option("--hot-window", settings.context.hot_window,
-                 "block scope: workers that poll the bus at a time")
-      ->check(whole);
-  app.add_option("--workers", settings.context.workers, "blocks that run steps; 0: all that fit")
-      ->check(whole);
-  app.add_option("--config-slots", settings.context.config_slots, "slots of the config ring")
-      ->check(whole);
-  app.add_option("--telemetry-slots", settings.context.telemetry_slots,
-                 "slots of the telemetry ring")
-      ->check(whole);
-  app.add_flag("--second-process", settings.second_process)->group("");
-  return aatgs::program::run(app, argc, argv, [&] { return aatgs::bench::run(settings); });
+  aatgs::program::Configuration config(app);
+  define(app, config, settings);
+  return run(config, argc, argv, [&] { return aatgs::bench::run(settings); });
 }

@@ -26,13 +26,15 @@ struct Instance {
   std::string what;
 };
 
-Instance load_instance(const std::string& folder) {
-  const std::filesystem::path file = std::filesystem::path(folder) / "DSJC125.5.col";
+/// DSJCn.5, or a generated graph like it.
+Instance load_instance(const std::string& folder, const std::string& n) {
+  const std::string name = "DSJC" + n + ".5";
+  const std::filesystem::path file = std::filesystem::path(folder) / (name + ".col");
   if (!folder.empty() && std::filesystem::exists(file)) {
-    return {coloring::load_graph(file.string()), "DSJC125.5", "DSJC125.5"};
+    return {coloring::load_graph(file.string()), name, name};
   }
-  return {coloring::load_graph("gnp:125:0.5:1"), "G125.5",
-          "a generated G(125, 0.5), as DSJC125.5.col was not there"};
+  return {coloring::load_graph("gnp:" + n + ":0.5:1"), "G" + n + ".5",
+          "a generated G(" + n + ", 0.5), as " + name + ".col was not there"};
 }
 
 /// Searches and iterations of each. Few enough that no search finds a legal coloring: from then on
@@ -118,10 +120,50 @@ void measure_load(const Plan& plan, Report& report, const Instance& instance, co
   }
 }
 
+/// Milliseconds from a random coloring to a legal one.
+double solve_ms(const Instance& instance, const WhcrOptions& options) {
+  WhcrSolver solver(instance.graph.graph, options);
+  const auto initial =
+      coloring::random_coloring(instance.graph.graph.vertex_count(), options.colors, options.seed);
+  const WhcrResult result = solver.run(initial, {.time = std::chrono::seconds(20)});
+  if (result.conflicts != 0) {
+    throw Error("WHCR with seed " + std::to_string(options.seed) + " found no coloring of " +
+                instance.name + " with " + std::to_string(options.colors) + " colors in 20 s");
+  }
+  return result.total.seconds * 1e3;
+}
+
+/// The fixed default parameters and the controllers in turns, from the same colorings.
+void measure_hypertune(const Plan& plan, Report& report) {
+  constexpr std::uint64_t seeds = 20;
+  const Case fixed{.group = "whcr_hypertune_k29", .road = "fixed"};
+  const Case tuned{.group = fixed.group, .road = "hypertune"};
+  if (!plan.wants(fixed.name()) && !plan.wants(tuned.name())) return;
+  const Instance instance = load_instance(plan.dimacs, "250");
+  WhcrOptions options;
+  options.context = plan.context;
+  options.context.executor = ExecutorKind::resident;
+  options.context.scope = Scope::block;
+  options.colors = 29;
+  std::vector<double> ms[2];
+  for (std::uint64_t i = 0; i < seeds; ++i) {
+    options.seed = 1 + i * 100'000;  // the searches of a run have its seed, the next number, ...
+    for (const bool hypertune : {false, true}) {
+      options.hypertune = hypertune;
+      ms[hypertune ? 1 : 0].push_back(solve_ms(instance, options));
+    }
+  }
+  const std::string what =
+      "to a coloring with 29 colors, default options, 20 seeds, " + instance.what + ", ";
+  report.add(figure(fixed, "ms", what + "fixed parameters", ms[0]));
+  report.add(figure(tuned, "ms", what + "with controllers", ms[1]));
+}
+
 }  // namespace
 
 void measure_whcr(const Plan& plan, Report& report) {
-  const Instance instance = load_instance(plan.dimacs);
+  measure_hypertune(plan, report);
+  const Instance instance = load_instance(plan.dimacs, "125");
   measure_load(plan, report, instance, portfolio);
   measure_load(plan, report, instance, single);
 }

@@ -14,6 +14,10 @@ namespace aatgs::bench {
 /// `whcr_GRAPH_single/EXECUTOR`, in us per iteration: the time of a run over the iterations of all
 /// its searches. The graph is DSJC125.5 from the plan's folder, or a generated one like it.
 /// Throws `Error` if the executors do not make the same moves.
+///
+/// Also, on DSJC250.5, `whcr_hypertune_k29/fixed` and `whcr_hypertune_k29/hypertune`, in ms from a
+/// random coloring to a legal one with 29 colors: default options without and with controllers, by
+/// turns, from the same 20 seeds.
 void measure_whcr(const Plan& plan, Report& report);
 
 /// Time per iteration of `executor` over that of resident, of the portfolio or the single search.

@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// aatgs_stats: what contexts of running programs do, and what those that crashed did last.
+// aatgs_stats: what contexts of running programs do, what those that crashed did last, and which
+// ring sizes a program should have.
 #include <unistd.h>
 
 #include <aatgs/host/errors.hpp>
 #include <aatgs/host/host_clock.hpp>
 #include <aatgs/host/statistics_page.hpp>
+#include <algorithm>
 #include <chrono>
 #include <iostream>
+#include <limits>
 #include <optional>
+#include <string_view>
 #include <thread>
+#include <vector>
 
 #include "program.hpp"
+#include "tune_command.hpp"
 #include "view.hpp"
 
 namespace aatgs {
@@ -76,44 +82,165 @@ int watch(const Choices& choices) {
   }
 }
 
+void add_format(CLI::App& command, std::string& format) {
+  command.add_option("--format", format, "text, json or csv")->type_name("FORMAT");
+}
+
 void add_common(CLI::App& command, Choices& choices) {
-  command.add_option("--format", choices.format, "text, json or csv")->type_name("FORMAT");
+  add_format(command, choices.format);
   command
       .add_option("--directory", choices.directory,
                   "where the pages lie; otherwise as AATGS_STATS says, or /dev/shm")
       ->type_name("DIR");
 }
 
+void add_list(CLI::App& command, Choices& choices) {
+  command.add_flag("--clean", choices.clean, "remove the pages of dead processes first");
+  add_common(command, choices);
+}
+
+template <class Value>
+CLI::Option* add_number(CLI::App& command, const std::string& name, Value& value, int least,
+                        int most, const std::string& description) {
+  return command.add_option(name, value, description)
+      ->check(program::whole_number())
+      ->check(CLI::Range(least, most))
+      ->type_name("N");
+}
+
+void add_watch(CLI::App& command, Choices& choices) {
+  command.add_option("PID", choices.pid, "only of this process")->check(program::whole_number());
+  command.add_flag("--once", choices.once, "once, then leave");
+  add_number(command, "--interval", choices.interval_ms, 10, 3'600'000,
+             "milliseconds between two looks")
+      ->type_name("MS");
+  add_common(command, choices);
+}
+
+/// The options of the built-in load.
+std::vector<CLI::Option*> add_load(CLI::App& command, TuneChoices& choices) {
+  constexpr int most = 1'000'000;
+  Load& load = choices.load;
+  ContextOptions& options = choices.options;
+  add_format(command, choices.format);
+  return {
+      add_number(command, "--step-us", load.step_us, 0, most, "length of a step"),
+      add_number(command, "--rate", load.rate, 0, 1'000'000'000,
+                 "configs/s at most; 0: as fast as it can"),
+      add_number(command, "--burst", load.burst, 1, most, "configs queued at once"),
+      add_number(command, "--reader-us", load.reader_us, 0, most,
+                 "that the host is busy with a telemetry"),
+      command.add_flag("--large-telemetry", load.large_telemetry, "of 4 KiB instead of 64 bytes"),
+      add_number(command, "--run-ms", load.milliseconds, 1, 3'600'000, "that it queues"),
+      command
+          .add_option_function<std::string>(
+              "--executor",
+              [&](const std::string& name) { options.executor = parse_executor(name); },
+              "automatic, resident or cpu")
+          ->type_name("NAME"),
+      add_number(command, "--device", options.device, 0, most, "CUDA ordinal"),
+      add_number(command, "--cpu-threads", options.cpu_threads, 0, 4096,
+                 "of the cpu executor; 0: one for each hardware thread"),
+  };
+}
+
+void add_single_run(CLI::App& command, TuneChoices& choices) {
+  constexpr int any = std::numeric_limits<int>::max();
+  add_load(command, choices);
+  add_number(command, "--config-slots", choices.options.config_slots, 0, any,
+             "otherwise as AATGS_CONFIG_SLOTS says, or 1024");
+  add_number(command, "--telemetry-slots", choices.options.telemetry_slots, 0, any,
+             "otherwise as AATGS_TELEMETRY_SLOTS says, or 1024");
+}
+
+void add_tuning(CLI::App& command, TuneChoices& choices) {
+  std::vector<CLI::Option*> only_load = add_load(command, choices);
+  const auto add_policies = [&](const char* name, auto& policies, const char* description) {
+    only_load.push_back(
+        command.add_option(name, policies, description)->delimiter(',')->type_name("LIST"));
+  };
+  add_policies("--config-policy", choices.config_policies, "of block, reject");
+  add_policies("--telemetry-policy", choices.telemetry_policies,
+               "of block, drop_newest, overwrite_oldest");
+  constexpr int any = std::numeric_limits<int>::max();
+  add_number(command, "--min-slots", choices.limits.least, 0, any, "of either ring");
+  add_number(command, "--max-slots", choices.limits.most, 0, any, "of either ring");
+  add_number(command, "--repeat", choices.repeat, 1, 1000,
+             "runs of each setting, of which the fastest counts");
+  add_number(command, "--timeout", choices.timeout_s, 1, 86'400, "for a run of COMMAND")
+      ->type_name("SECONDS");
+  command.final_callback([only_load, &choices] {
+    for (const CLI::Option* option : only_load) {
+      if (choices.command.empty() || option->count() == 0) continue;
+      throw InputError(option->get_name() + " is for the built-in load, not for a COMMAND");
+    }
+  });
+  command.footer(
+      "Examples:\n"
+      "  aatgs_stats tune -- ./solver input.txt\n"
+      "  aatgs_stats tune --step-us 20 --burst 96 --rate 40000 --repeat 3\n"
+      "  aatgs_stats sweep --min-slots 16 --max-slots 256 --format csv -- ./solver input.txt\n"
+      "  aatgs_stats sweep --telemetry-policy block,overwrite_oldest --reader-us 20\n"
+      "COMMAND gets its ring sizes as AATGS_CONFIG_SLOTS and AATGS_TELEMETRY_SLOTS and must not\n"
+      "set them itself; its standard output is thrown away. Of the rings: mean/peak in use.\n"
+      "A peak of 40 to 80 % is ideal; under 20 %: batch more, or shrink the ring; over 90 %, or\n"
+      "any overflow: enlarge it.");
+}
+
+/// What follows `--`, which is taken off the arguments.
+std::vector<std::string> take_command(int& argc, char** argv) {
+  char** const end = argv + argc;
+  char** const dashes = std::find(argv, end, std::string_view("--"));
+  argc = static_cast<int>(dashes - argv);
+  return {dashes == end ? end : dashes + 1, end};
+}
+
+constexpr const char* overview =
+    "Examples:\n"
+    "  aatgs_stats list\n"
+    "  aatgs_stats list --clean              # removes what crashed programs left\n"
+    "  aatgs_stats watch                     # until Ctrl-C\n"
+    "  aatgs_stats watch 4711 --once --format json\n"
+    "  aatgs_stats tune -- ./solver input.txt\n"
+    "  aatgs_stats sweep --help              # for tuning\n"
+    "Of each ring: how full now/mean/peak. OVERFLOW: configs without room + telemetry lost.\n"
+    "P50, P99: from queueing a config to its telemetry. AGE: since the program last used it.\n"
+    "Exit status: 0 shown; 1 a failure, also of COMMAND; 2 wrong options, a process without a\n"
+    "context, or a COMMAND that cannot be run or tuned";
+
 }  // namespace
 }  // namespace aatgs
 
 int main(int argc, char** argv) {
-  using aatgs::program::whole_number;
   aatgs::Choices choices;
-  CLI::App app("Shows what the contexts of running programs do, and what crashed ones did last",
-               "aatgs_stats");
-  app.footer(
-      "Examples:\n"
-      "  aatgs_stats list\n"
-      "  aatgs_stats list --clean              # removes what crashed programs left\n"
-      "  aatgs_stats watch                     # until Ctrl-C\n"
-      "  aatgs_stats watch 4711 --once --format json\n"
-      "Of each ring: how full now/mean/peak. OVERFLOW: configs without room + telemetry lost.\n"
-      "P50, P99: from queueing a config to its telemetry. AGE: since the program last used it.\n"
-      "Exit status: 0 shown; 1 a failure; 2 wrong options, or a process without a context");
+  aatgs::TuneChoices tuning;
+  CLI::App app(
+      "Shows what the contexts of running programs do, and what crashed ones did last; finds ring "
+      "sizes",
+      "aatgs_stats");
+  app.footer(aatgs::overview);
   app.require_subcommand(1);
   CLI::App* list = app.add_subcommand("list", "one line for each context");
-  list->add_flag("--clean", choices.clean, "remove the pages of dead processes first");
-  aatgs::add_common(*list, choices);
   CLI::App* watch = app.add_subcommand("watch", "what they do, again and again");
-  watch->add_option("PID", choices.pid, "only of this process")->check(whole_number());
-  watch->add_flag("--once", choices.once, "once, then leave");
-  watch->add_option("--interval", choices.interval_ms, "milliseconds between two looks")
-      ->check(whole_number())
-      ->check(CLI::Range(10, 3'600'000))
-      ->type_name("MS");
-  aatgs::add_common(*watch, choices);
+  CLI::App* tune = app.add_subcommand(
+      "tune", "finds ring sizes for `-- COMMAND ...` or the built-in load, in some ten runs");
+  CLI::App* sweep = app.add_subcommand("sweep", "the same, by all sizes");
+  CLI::App* load = app.add_subcommand("load", "runs the built-in load once");
+  aatgs::add_list(*list, choices);
+  aatgs::add_watch(*watch, choices);
+  aatgs::add_tuning(*tune, tuning);
+  aatgs::add_tuning(*sweep, tuning);
+  aatgs::add_single_run(*load, tuning);
+  const bool has_command = std::find(argv, argv + argc, std::string_view("--")) != argv + argc;
+  tuning.command = aatgs::take_command(argc, argv);
   return aatgs::program::run(app, argc, argv, [&] {
+    const bool tunes = tune->parsed() || sweep->parsed();
+    if (has_command && (!tunes || tuning.command.empty())) {
+      throw aatgs::InputError("-- stands before a COMMAND of `tune` and `sweep`: " +
+                              std::string(tunes ? "name one" : "leave it out"));
+    }
+    if (tunes) return aatgs::tune_workload(tuning, sweep->parsed());
+    if (load->parsed()) return aatgs::run_load_once(tuning);
     return list->parsed() ? aatgs::list(choices) : aatgs::watch(choices);
   });
 }

@@ -1,46 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "view.hpp"
 
-#include <aatgs/host/errors.hpp>
 #include <aatgs/host/ring_advice.hpp>
 #include <algorithm>
-#include <cmath>
-#include <cstdio>
 #include <ctime>
 #include <nlohmann/json.hpp>
 #include <sstream>
+
+#include "measurement.hpp"
 
 namespace aatgs {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using Row = std::vector<std::string>;
-
-std::string fixed(double value, int digits) {
-  if (!std::isfinite(value)) return "?";
-  char text[400];
-  std::snprintf(text, sizeof(text), "%.*f", digits, value);
-  return text;
-}
-
-/// Three digits and a unit, for a narrow column.
-std::string short_count(double value) {
-  const char* const units[] = {"", "k", "M", "G"};
-  std::size_t unit = 0;
-  while (value >= 999.5 && unit + 1 < std::size(units)) {
-    value /= 1000;
-    ++unit;
-  }
-  return fixed(value, unit > 0 && value < 9.95 ? 1 : 0) + units[unit];
-}
-
-std::string short_time(std::uint64_t ns) {
-  const double value = static_cast<double>(ns);
-  if (ns < 1'000) return fixed(value, 0) + "ns";
-  if (ns < 1'000'000) return fixed(value / 1e3, 1) + "us";
-  if (ns < 1'000'000'000) return fixed(value / 1e6, 1) + "ms";
-  return fixed(value / 1e9, 1) + "s";
-}
 
 std::string percents(const RingUtilization& ring) {
   return fixed(100 * ring.now, 0) + "/" + fixed(100 * ring.mean, 0) + "/" +
@@ -63,60 +35,8 @@ std::string executor_of(const PublishedContext& page) {
 std::string scope_of(const PublishedContext& page) {
   return std::string(to_string(static_cast<Scope>(page.identity.scope)));
 }
-std::string config_policy_of(const PublishedContext& page) {
-  const auto policy = static_cast<ConfigPolicy>(page.identity.config_policy);
-  if (policy == ConfigPolicy::block) return "block";
-  return policy == ConfigPolicy::reject ? "reject" : "unknown";
-}
-std::string telemetry_policy_of(const PublishedContext& page) {
-  switch (static_cast<TelemetryPolicy>(page.identity.telemetry_policy)) {
-    case TelemetryPolicy::block:
-      return "block";
-    case TelemetryPolicy::drop_newest:
-      return "drop_newest";
-    case TelemetryPolicy::overwrite_oldest:
-      return "overwrite_oldest";
-  }
-  return "unknown";
-}
-
 std::uint64_t age_ns(const PublishedContext& page, std::uint64_t now_ns) {
   return now_ns - std::min(now_ns, page.report.published_ns);
-}
-
-/// Columns as wide as they must be; the last is free.
-std::string table(const std::vector<Row>& rows) {
-  std::vector<std::size_t> widths(rows.front().size());
-  for (const Row& row : rows) {
-    for (std::size_t i = 0; i + 1 < row.size(); ++i) {
-      widths[i] = std::max(widths[i], row[i].size());
-    }
-  }
-  std::string text;
-  for (const Row& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      line += row[i] + std::string(widths[i] - std::min(widths[i], row[i].size()) + 2, ' ');
-    }
-    text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
-  }
-  return text;
-}
-
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + "\"";
-}
-
-std::string csv(const std::vector<Row>& rows) {
-  std::string text;
-  for (const Row& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) text += (i == 0 ? "" : ",") + csv_field(row[i]);
-    text += "\n";
-  }
-  return text;
 }
 
 Json ring_json(const RingUtilization& ring) {
@@ -164,8 +84,8 @@ Json statistics_json(const PublishedContext& page, std::uint64_t now_ns) {
   if (!page.problem.empty()) return entry;
   const ExecutionStatistics& s = page.report.statistics;
   entry["description"] = page.report.description;
-  entry["config_policy"] = config_policy_of(page);
-  entry["telemetry_policy"] = telemetry_policy_of(page);
+  entry["config_policy"] = name_of(static_cast<ConfigPolicy>(page.identity.config_policy));
+  entry["telemetry_policy"] = name_of(static_cast<TelemetryPolicy>(page.identity.telemetry_policy));
   entry["submitted"] = s.submitted;
   entry["completed"] = s.completed;
   entry["failed"] = s.failed;
@@ -299,13 +219,6 @@ Row csv_header() {
 }
 
 }  // namespace
-
-Format parse_format(const std::string& text) {
-  if (text == "text") return Format::text;
-  if (text == "json") return Format::json;
-  if (text == "csv") return Format::csv;
-  throw OptionError("unknown --format '" + text + "': choose one of text, json, csv");
-}
 
 std::string show_list(const std::vector<PublishedContext>& pages, Format format) {
   if (format == Format::json) {

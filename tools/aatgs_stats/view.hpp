@@ -5,17 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "text.hpp"
+
 namespace aatgs {
-
-/// How pages are shown.
-enum class Format {
-  text,  ///< a table for people
-  json,  ///< an array with everything that is known
-  csv,   ///< a line for each, the numbers of the table
-};
-
-/// Parses the name. Throws `OptionError` that lists the choices.
-Format parse_format(const std::string& text);
 
 /// Which pages there are, and whether their processes live.
 std::string show_list(const std::vector<PublishedContext>& pages, Format format);

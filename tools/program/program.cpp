@@ -79,6 +79,16 @@ CLI::Validator whole_number() {
   return {[check](std::string& text) { return check(text); }, "", "whole number"};
 }
 
+CLI::Validator seconds() {
+  const auto check = [](const std::string& text) -> std::string {
+    double value = 0;
+    const bool is_number = !text.empty() && CLI::detail::lexical_cast(text, value);
+    if (is_number && value > 0 && value <= 1e9) return {};
+    return "'" + printable(text) + "': give seconds above 0, up to 1e9";
+  };
+  return {[check](std::string& text) { return check(text); }, "", "seconds"};
+}
+
 void flush_output() {
   errno = 0;
   std::cout.flush();

@@ -20,6 +20,9 @@ int run(CLI::App& app, int argc, char** argv, const std::function<int()>& body);
 /// bits as 2^64 - 1.
 CLI::Validator whole_number();
 
+/// Accepts a number above 0, up to 1e9. CLI11's own checks let a NaN pass.
+CLI::Validator seconds();
+
 /// Passes on what has been printed. InputError if the standard output does not take it.
 void flush_output();
 

@@ -3,6 +3,7 @@
 #include <aatgs/integrations/coloring/generators.hpp>
 #include <aatgs/integrations/coloring/matching_hierarchy.hpp>
 #include <aatgs/integrations/coloring/verifier.hpp>
+#include <aatgs/integrations/coloring/whcr_hypertune.hpp>
 #include <aatgs/integrations/coloring/whcr_solver.hpp>
 #include <algorithm>
 #include <deque>
@@ -16,6 +17,7 @@ namespace aatgs::coloring {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using SliceObserver = std::function<void(const WhcrSlice&)>;
 
 std::uint32_t choose_searches(const WhcrOptions& options, ExecutorKind kind) {
   if (options.context.scope == Scope::grid) return 1;
@@ -49,13 +51,17 @@ Buffer<T> whole_pieces(MemoryKind where, std::span<const T> values, int device) 
 class Tables {
  public:
   Tables(const Graph& graph, const MatchingHierarchy& hierarchy, MemoryKind where, int device,
-         WhcrProblem problem)
+         WhcrProblem problem, bool shows)
       : offsets_(whole_pieces(where, graph.offsets(), device)),
         neighbors_(where, graph.neighbors(), device),
         parent_(whole_pieces(where, hierarchy.parent(), device)),
         paired_(whole_pieces(where, hierarchy.paired(), device)),
         problem_(sized(problem, graph, hierarchy)),
         tables_(where, problem_.searches * problem_.table_bytes(), device) {
+    if (shows) {
+      shown_.emplace(where, std::size_t{problem_.searches} * problem_.vertices, device);
+      problem_.shown = shown_->data();
+    }
     problem_.offsets = offsets_.data();
     problem_.neighbors = neighbors_.data();
     problem_.parent = parent_.data();
@@ -88,11 +94,23 @@ class Tables {
   Buffer<std::uint8_t> paired_;
   WhcrProblem problem_;
   Buffer<std::byte> tables_;
+  std::optional<Buffer<std::uint32_t>> shown_;
 };
+
+WhcrSlice slice_of(const Completion<KernelTelemetry>& done) {
+  const KernelTelemetry& t = done.telemetry;
+  return {.search = static_cast<std::uint32_t>(t.best_replica),
+          .conflicts = static_cast<std::uint32_t>(t.conflicts),
+          .iterations = static_cast<std::uint64_t>(t.padding[0]),
+          .moves = static_cast<std::uint64_t>(t.moves_applied),
+          .ticket = done.ticket,
+          .duration_ns = done.finished_ns - done.taken_ns};
+}
 
 /// One search as the host drives it.
 struct Search {
-  std::uint32_t slices = 0;  ///< queued so far
+  std::uint32_t slices = 0;      ///< queued so far
+  std::uint64_t iterations = 0;  ///< of these
   std::uint32_t conflicts = ~std::uint32_t{0};
 };
 
@@ -110,15 +128,19 @@ struct WhcrSolver::State {
         tables(g, hierarchy, memory_of(kind), o.context.device,
                {.colors = o.colors,
                 .searches = static_cast<std::uint32_t>(searches.size()),
-                .seed = o.seed}),
+                .seed = o.seed},
+               o.hypertune && searches.size() > 1),
         context(make_whcr_context(tables.problem(), o.context)) {}
 
+  [[nodiscard]] std::uint32_t length_of_next(std::uint32_t index) const;
   RuntimeConfig next_config(std::uint32_t index);
   void start(std::span<const Color> initial);
+  void note_queued(std::uint32_t index);
   void feed(const WhcrLimits& limits, Clock::time_point end);
   /// All that is done, waited for a while; false: nothing was.
-  bool collect(WhcrProgress& progress);
-  void count(const KernelTelemetry& t, WhcrProgress& progress);
+  bool collect(WhcrProgress& progress, const SliceObserver& each_slice);
+  void start_tuning();
+  void count(const WhcrSlice& ended, WhcrProgress& progress);
   [[nodiscard]] std::uint32_t fewest_conflicts() const;
   WhcrResult finish(WhcrProgress progress, std::span<const Color> initial);
 
@@ -132,19 +154,35 @@ struct WhcrSolver::State {
   std::deque<std::uint32_t> waiting;  ///< searches whose next slice may be queued
   std::vector<std::uint32_t> conflicts;
   bool solved = false;
+  std::optional<WhcrHypertune> tuning;
 };
+
+std::uint32_t WhcrSolver::State::length_of_next(std::uint32_t index) const {
+  constexpr std::uint64_t longest = 1U << 30;
+  return static_cast<std::uint32_t>(
+      std::min(longest, std::uint64_t{slice} * (tuning ? tuning->length(index) : 1)));
+}
 
 /// The first half of a slice works on the coarse levels, the second on the finest; slices of odd
 /// length take turns with the middle one.
 RuntimeConfig WhcrSolver::State::next_config(std::uint32_t index) {
   Search& search = searches[index];
-  RuntimeConfig config = options.config;
-  const std::uint32_t coarse = (slice + search.slices % 2) / 2;
+  RuntimeConfig config = tuning ? tuning->next_config(index) : options.config;
+  const std::uint32_t length = length_of_next(index);
+  const bool has_coarse = !tuning || tuning->coarse(index);
+  const std::uint32_t coarse = has_coarse ? (length + search.slices % 2) / 2 : 0;
   config.pre_smooth_iterations = static_cast<std::int32_t>(coarse);
-  config.post_smooth_iterations = static_cast<std::int32_t>(slice - coarse);
+  config.post_smooth_iterations = static_cast<std::int32_t>(length - coarse);
   config.iteration = static_cast<std::int32_t>(index);
   config.set(ConfigFlag::warm_start, search.slices > 0);
   return config;
+}
+
+void WhcrSolver::State::start_tuning() {
+  if (!options.hypertune) return;
+  const auto count = static_cast<std::uint32_t>(searches.size());
+  tuning.emplace(options.hypertune_options.value_or(whcr_hypertune_options(count, slice)),
+                 options.config, count, options.seed, options.hypertune_report);
 }
 
 void WhcrSolver::State::start(std::span<const Color> initial) {
@@ -155,6 +193,7 @@ void WhcrSolver::State::start(std::span<const Color> initial) {
   std::fill(searches.begin(), searches.end(), Search{});
   waiting.clear();
   solved = false;
+  start_tuning();
   for (std::uint32_t i = 0; i < searches.size(); ++i) {
     tables.set_coloring(
         i, i == 0 ? std::vector<Color>(initial.begin(), initial.end())
@@ -166,6 +205,12 @@ void WhcrSolver::State::start(std::span<const Color> initial) {
   if (ahead) waiting.insert(waiting.end(), {0, 0});
 }
 
+void WhcrSolver::State::note_queued(std::uint32_t index) {
+  ++searches[index].slices;
+  searches[index].iterations += length_of_next(index);
+  if (tuning) tuning->queued(index);
+}
+
 void WhcrSolver::State::feed(const WhcrLimits& limits, Clock::time_point end) {
   constexpr unsigned configs_per_look = 16;  // at the clock, which costs half as much as a config
   bool late = false;
@@ -173,32 +218,35 @@ void WhcrSolver::State::feed(const WhcrLimits& limits, Clock::time_point end) {
     if (i % configs_per_look == 0) late = Clock::now() > end;
     const std::uint32_t index = waiting.front();
     const Search& search = searches[index];
-    const bool enough = solved || late || std::uint64_t{search.slices} * slice >= limits.iterations;
+    const bool enough = solved || late || search.iterations >= limits.iterations;
     if (enough && search.slices > 0) {  // the first slice counts the conflicts
       waiting.pop_front();
       continue;
     }
     if (!context.try_queue(next_config(index))) return;
-    ++searches[index].slices;
+    note_queued(index);
     waiting.pop_front();
   }
 }
 
-bool WhcrSolver::State::collect(WhcrProgress& progress) {
+bool WhcrSolver::State::collect(WhcrProgress& progress, const SliceObserver& each_slice) {
   auto done = context.wait(std::chrono::milliseconds(50));
   const bool some = done.has_value();
-  for (; done; done = context.poll()) count(done->telemetry, progress);
+  for (; done; done = context.poll()) {
+    if (tuning) tuning->observe(done->telemetry);
+    const WhcrSlice ended = slice_of(*done);
+    count(ended, progress);
+    if (each_slice) each_slice(ended);
+  }
   return some;
 }
 
-void WhcrSolver::State::count(const KernelTelemetry& t, WhcrProgress& progress) {
-  const auto index = static_cast<std::uint32_t>(t.best_replica);
-  const auto iterations = static_cast<std::uint64_t>(t.padding[0]);
-  searches[index].conflicts = static_cast<std::uint32_t>(t.conflicts);
-  progress.iterations += iterations;
-  progress.moves += static_cast<std::uint64_t>(t.moves_applied);
-  if (t.conflicts == 0) solved = true;
-  waiting.push_back(index);
+void WhcrSolver::State::count(const WhcrSlice& ended, WhcrProgress& progress) {
+  searches[ended.search].conflicts = ended.conflicts;
+  progress.iterations += ended.iterations;
+  progress.moves += ended.moves;
+  if (ended.conflicts == 0) solved = true;
+  waiting.push_back(ended.search);
 }
 
 std::uint32_t WhcrSolver::State::fewest_conflicts() const {
@@ -222,6 +270,8 @@ WhcrResult WhcrSolver::State::finish(WhcrProgress progress, std::span<const Colo
   }
   progress.conflicts = *best;
   result.total = progress;
+  result.hypertune_actions = tuning ? tuning->actions() : 0;
+  result.hypertune_paid = tuning ? tuning->paid() : 0;
   result.stats = context.stats();
   return result;
 }
@@ -236,7 +286,8 @@ WhcrSolver::WhcrSolver(const Graph& graph, const WhcrOptions& options) {
 WhcrSolver::~WhcrSolver() = default;
 
 WhcrResult WhcrSolver::run(std::span<const Color> initial, const WhcrLimits& limits,
-                           const std::function<void(const WhcrProgress&)>& report) {
+                           const std::function<void(const WhcrProgress&)>& report,
+                           const SliceObserver& each_slice) {
   State& s = *state_;
   s.start(initial);
   s.context.reset_stats();
@@ -249,7 +300,7 @@ WhcrResult WhcrSolver::run(std::span<const Color> initial, const WhcrLimits& lim
   auto last_some = begin;
   for (;;) {
     s.feed(limits, begin + limits.time);
-    if (s.collect(progress)) {
+    if (s.collect(progress, each_slice)) {
       last_some = Clock::now();
     } else if (s.waiting.empty() && s.context.stats().in_flight == 0) {
       break;

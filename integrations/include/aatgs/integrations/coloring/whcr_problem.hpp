@@ -55,6 +55,8 @@ struct WhcrProblem {
   const std::uint32_t* parent = nullptr;     ///< [nodes], see MatchingHierarchy
   const std::uint8_t* paired = nullptr;      ///< [nodes]
   std::byte* tables = nullptr;               ///< [searches][table_bytes()]
+  std::uint32_t* shown = nullptr;            ///< [searches][vertices], colorings at the end of
+                                             ///< slices, for others to recombine with; or null
 
   /// A slice works on a copy in the block's scratch and writes it back. `Scope::block` only, where
   /// `scratch_bytes()` fit; `parent`, `paired` and `offsets` have room for whole pieces of 16 bytes.
@@ -82,6 +84,9 @@ struct WhcrProblem {
     return whole((vertices + 1UL) * 4);
   }
 
+  [[nodiscard]] AATGS_HOST_DEVICE std::uint32_t* shown_by(std::uint32_t index) const {
+    return shown + std::size_t{index} * vertices;
+  }
   [[nodiscard]] AATGS_HOST_DEVICE std::byte* tables_of(std::uint32_t index) const {
     return tables + index * table_bytes();
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <aatgs/host/gpu_execution_context.hpp>
+#include <aatgs/host/hypertune_controller.hpp>
 #include <aatgs/integrations/coloring/graph.hpp>
 #include <aatgs/runtime/kernel_telemetry.hpp>
 #include <aatgs/runtime/runtime_config.hpp>
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,6 +27,13 @@ struct WhcrOptions {
   std::uint32_t slice = 0;     ///< iterations of one config; 0: chosen by scope
   /// Weights and rates of the searches; control fields are the solver's own.
   RuntimeConfig config = RuntimeConfig::production();
+
+  /// Lets controllers change `config` from slice to slice, see whcr_hypertune.hpp.
+  bool hypertune = false;
+  /// Theirs; empty: `whcr_hypertune_options` for these searches.
+  std::optional<HypertuneOptions> hypertune_options;
+  /// Is given each of their actions and what came of it, from within `run`, which it holds up.
+  std::function<void(const RunMetric&)> hypertune_report;
 };
 
 /// When a run ends; it also ends when a search has found a legal coloring.
@@ -41,12 +50,24 @@ struct WhcrProgress {
   double seconds = 0;
 };
 
+/// A slice of one search that has ended.
+struct WhcrSlice {
+  std::uint32_t search = 0;
+  std::uint32_t conflicts = 0;   ///< of the search's coloring
+  std::uint64_t iterations = 0;  ///< of this slice
+  std::uint64_t moves = 0;       ///< of this slice
+  std::uint64_t ticket = 0;
+  std::uint64_t duration_ns = 0;  ///< from taken to finished, on the executor's clock
+};
+
 /// What a run came to.
 struct WhcrResult {
   std::vector<Color> colors;           ///< of the search with fewest conflicts, one a vertex
   std::uint64_t conflicts_before = 0;  ///< of the first search's initial coloring
   std::uint64_t conflicts = 0;         ///< of `colors`, counted by the host's verifier
   WhcrProgress total;
+  std::uint64_t hypertune_actions = 0;  ///< of the controllers; 0 without them
+  std::uint64_t hypertune_paid = 0;     ///< of those: after which conflicts dropped
   ExecutionStatistics stats;
 };
 
@@ -64,10 +85,12 @@ class WhcrSolver {
   WhcrSolver& operator=(const WhcrSolver&) = delete;
 
   /// Repairs `initial`, which the first search starts from; the others start from random colorings.
-  /// `report` is called about ten times a second. Throws `UseError` if `initial` has the wrong size
-  /// or a color not below k, `TimeoutError` if no slice ends within a minute.
+  /// `report` is called about ten times a second, `each_slice` once for each slice, which it holds
+  /// up. Throws `UseError` if `initial` has the wrong size or a color not below k, `TimeoutError`
+  /// if no slice ends within a minute.
   WhcrResult run(std::span<const Color> initial, const WhcrLimits& limits,
-                 const std::function<void(const WhcrProgress&)>& report = {});
+                 const std::function<void(const WhcrProgress&)>& report = {},
+                 const std::function<void(const WhcrSlice&)>& each_slice = {});
 
   /// Fewest conflicts that each search has now, in order of the searches; to compare executors.
   [[nodiscard]] const std::vector<std::uint32_t>& conflicts_by_search() const;

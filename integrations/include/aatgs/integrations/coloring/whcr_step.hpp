@@ -5,6 +5,7 @@
 #include <aatgs/integrations/coloring/scratch_copy.hpp>
 #include <aatgs/integrations/coloring/whcr_phases.hpp>
 #include <aatgs/integrations/coloring/whcr_problem.hpp>
+#include <aatgs/integrations/coloring/whcr_recombination.hpp>
 #include <aatgs/integrations/coloring/whcr_rules.hpp>
 #include <aatgs/runtime/kernel_telemetry.hpp>
 #include <aatgs/runtime/platform.hpp>
@@ -46,9 +47,13 @@ namespace aatgs::coloring {
 ///   stress_weight, belief_weight, hotspot_multiplier  weights of gain and of details
 ///   persistence_weight      iterations a color left is barred, per end of a conflict
 ///   exploration_rate        chance of a best-among-neighbors wish that relieves no stress
+///   flags                   `quantum`, where the problem has `shown`: recombine the coloring with
+///                           that of search `num_quantum_states` first, which must have ended a
+///                           slice, and build the tables anew; see whcr_recombination.hpp. It is
+///                           only then that the moves depend on how far other searches are.
 /// What telemetry means: conflicts, colors_used (k), moves_applied, tunneling_events (moves that
-/// added conflicts), best_replica (the search), free_energy (fewest conflicts so far in this
-/// search), padding[0] (iterations done in this slice).
+/// added conflicts), best_replica (the search), free_energy (fewest conflicts since the tables
+/// of this search were built), padding[0] (iterations done in this slice).
 struct WhcrStep {
   static constexpr unsigned block_threads = 256;
 
@@ -99,25 +104,43 @@ struct WhcrStep {
     copy_out(group, problem.tables_of(index), copy, problem.kept_bytes());
   }
 
+  /// Whether searches show their colorings. A grid has one search, and its kernels would need many
+  /// more registers for the code.
+  template <class Group>
+  [[nodiscard]] AATGS_HOST_DEVICE bool shows() const {
+    return may_be_one_block<Group>() && problem.shown != nullptr;
+  }
+
+  template <class Group>
+  AATGS_HOST_DEVICE void recombine(Group& group, const WhcrSearch& search,
+                                   const RuntimeConfig& config, std::uint64_t random) const {
+    const auto other = static_cast<std::uint32_t>(config.num_quantum_states) % problem.searches;
+    WhcrRecombination<Group>(group, search).run(problem.shown_by(other), random);
+  }
+
   template <class Group>
   AATGS_HOST_DEVICE void run_slice(Group& group, const WhcrSearch& search, std::uint32_t index,
                                    const RuntimeConfig& config, KernelTelemetry& out) const {
     const WhcrRules rules(config);
     const WhcrPhases<Group> phases(group, search, rules);
     const bool warm = config.has(ConfigFlag::warm_start);
-    if (!warm) {
+    const bool recombined =
+        shows<Group>() && warm && problem.vertices > 1 && config.has(ConfigFlag::quantum);
+    const std::uint64_t stream = counter_hash(search.seed);
+    const std::uint32_t begun = warm ? search.state->iteration : 0;
+    if (recombined) recombine(group, search, config, counter_hash(stream, begun));
+    const bool rebuilt = !warm || recombined;
+    if (rebuilt) {
       phases.clear_tables(problem.nodes);
       group.sync();
       phases.count_conflicts();
       group.sync();
     }
     WhcrState& state = *search.state;
-    WhcrRound round{state.conflicts, state.conflicts, 0, 0, false};
-    if (warm) round.best_conflicts = state.best_conflicts;
-    if (warm) round.iteration = state.iteration;
+    WhcrRound round{state.conflicts, state.conflicts, begun, 0, false};
+    if (!rebuilt) round.best_conflicts = state.best_conflicts;
     if (group.rank() == 0) state.moves = state.worsening = 0;
 
-    const std::uint64_t stream = counter_hash(search.seed);
     std::uint32_t done = 0;
     for (; done < rules.iterations && round.conflicts > 0; ++done, ++round.iteration) {
       round.stream = counter_hash(stream, round.iteration);
@@ -130,8 +153,9 @@ struct WhcrStep {
       if (round.conflicts < round.best_conflicts) round.best_conflicts = round.conflicts;
     }
 
+    if (shows<Group>()) show_coloring(group, search, problem.shown_by(index));
     if (group.rank() == 0) {
-      if (done > 0 || !warm) {  // in other cases another thread may still read them
+      if (done > 0 || rebuilt) {  // in other cases another thread may still read them
         state.best_conflicts = round.best_conflicts;
         state.iteration = round.iteration;
       }

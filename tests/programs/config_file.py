@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""config_file.py NAME PROGRAM EXAMPLE: runs a program with configuration files, bad and good.
+
+Each case is a hazard. Prints a count as doctest does.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import tomllib
+
+sys.dont_write_bytecode = True
+from hostile import ESCAPE, LONG, Program, Wrong, expect, limit_files  # noqa: E402
+
+
+def printed(p, *arguments, **streams):
+    """What --print-config says, as another reader of TOML has it."""
+    return tomllib.loads(p.works(*arguments, "--print-config", **streams).stdout.decode())
+
+
+def no_toml(p, table, key):
+    def refused(content, about):
+        p.refuses("--config", p.put("c.toml", content), "--print-config", about=about)
+
+    t, k = table.encode(), key.encode()
+    refused(b"[" + t, "c.toml:1:")
+    refused(b"[" + t + b"]\n" + k + b" =\n", "c.toml:2:")
+    refused(b"[" + t + b"]\n" + k + b" = 1\n" + k + b" = 2\n", "c.toml:3:")
+    refused(b"[" + t + b"]\n[" + t + b"]\n", "c.toml:2:")
+    refused(bytes(range(256)), "c.toml:1:")
+    refused(b"\0" * 100, "c.toml:1:")
+    refused(b"# \xff\xfe", "c.toml:1:")
+    refused(b"x = " + b"[" * 60000, "c.toml:1:")
+    refused(b"." * 60000, "dots")
+    refused(b"a" * 70000, "larger than 64 KiB")
+
+
+def wrong_content(p, table, key):
+    def refused(content, about):
+        p.refuses("--config", p.put("c.toml", content.encode()), "--print-config", about=about)
+
+    refused(f"[{table}]\n{key}s = 1\n", f"c.toml:2:1: [{table}] has no key '{key}s': did you mean {key}?")
+    refused(f"[{table}x]\n", f"c.toml:1:2: unknown table [{table}x]: did you mean [{table}]?")
+    refused(f"{key} = 1\n", f"c.toml:1:1: the key '{key}' stands in no table: it belongs in [{table}]")
+    refused(f"[{table}]\n{key} = '1'\n", f"{key} in [{table}] is a string: give an integer")
+    refused(f"[{table}]\n{key} = 1.5\n", "is a number with a fraction: give an integer")
+    refused(f"[{table}]\n{key} = -1\n", f"c.toml:2:{len(key) + 4}: {key} in [{table}]: ")
+    refused(f"[{table}]\n{key} = 9223372036854775808\n", "c.toml:2:")
+    refused("[gpu]\nstreams = 4\n", "[gpu] has no key 'streams'")
+    refused("[gpu]\nstream_mode = 'x'\n", "[gpu] has no key 'stream_mode'")
+    refused(f"[{table}]\n\"\\u001b[2J\\n{LONG}\" = 1\n", f"c.toml:2:1: [{table}] has no key '?[2J?aaa")
+
+
+def no_file(p, table, key):
+    (p.folder / "dir").mkdir(exist_ok=True)
+    for path, about in {"": "cannot open", "none": "cannot open", "dir": "is a directory",
+                        LONG: "cannot open", ESCAPE: "cannot open", b"\xff": "cannot open",
+                        "/dev/zero": "larger than 64 KiB", "/proc/self/mem": "cannot read"}.items():
+        p.refuses("--config", path, "--print-config", about=about)
+    with open(p.folder / "huge", "wb") as huge:
+        huge.truncate(1 << 40)
+    done = p.run("--config", "huge", "--print-config")
+    expect(done.returncode == 2 and b"larger than 64 KiB" in done.stderr, f"huge: {done.stderr!r}")
+    os.remove(p.folder / "huge")
+    with open("/dev/full", "wb") as full:
+        p.refuses("--print-config", stdout=full, about="No space left on device")
+
+
+def order(p, table, key):
+    """A value of less weight goes before one of more, or its origin is another one's."""
+    p.put("c.toml", f"[{table}]\n{key} = 4\n".encode())
+    flag = "--" + key.replace("_", "-")
+    expect(printed(p, "--config", "c.toml")[table][key] == 4, "the file does not count")
+    expect(printed(p, "--config", "c.toml", flag, "8")[table][key] == 8, "the file goes first")
+    text = p.works("--config", "c.toml", "--print-config").stdout.decode()
+    expect(f"\n{key} = 4  # c.toml:2\n" in text, f"no origin: {text}")
+    text = p.works(flag, "8", "--print-config").stdout.decode()
+    expect(f"\n{key} = 8  # command line\n" in text, f"no origin: {text}")
+
+
+def ring_order(p, table, key):
+    """Of the slots of a ring, what the environment says is not between file and command line."""
+    p.put("c.toml", b"[gpu]\nconfig_slots = 4\n")
+    both = {"AATGS_CONFIG_SLOTS": "2"}
+    for arguments, env, slots in [([], {}, 1024), ([], both, 2), (["--config", "c.toml"], {}, 4),
+                                  (["--config", "c.toml"], both, 2),
+                                  (["--config", "c.toml", "--config-slots", "8"], both, 8)]:
+        got = printed(p, *arguments, env=env)["gpu"]["config_slots"]
+        expect(got == slots, f"{arguments} {env}: {got}")
+    p.refuses("--print-config", env={"AATGS_CONFIG_SLOTS": "3"}, about="AATGS_CONFIG_SLOTS")
+
+
+def round_trip(p, table, key):
+    """What is printed is read as something else."""
+    first = p.works("--print-config").stdout
+    p.put("first.toml", first)
+    second = p.works("--config", "first.toml", "--print-config").stdout
+    expect(tomllib.loads(first.decode()) == tomllib.loads(second.decode()), "another configuration")
+    expect(b"# default" not in second, "a value that is there is not read")
+
+
+def example(p, table, key):
+    """The example does not run, or the program does not do what it says."""
+    values = printed(p, "--config", EXAMPLE)
+    for name, keys in tomllib.loads(pathlib.Path(EXAMPLE).read_text()).items():
+        for k, value in keys.items():
+            expect(values[name][k] == value, f"{name}.{k} is {values[name][k]}, not {value}")
+    done = p.works("--config", EXAMPLE, "--executor", "cpu")
+    expect(b"queen8_8: 64 vertices" in done.stdout and b"-> 0, checked" in done.stdout,
+           f"{done.stdout!r}")
+
+
+WHCR = ["--graph", "queen:6", "--colors", "7", "--executor", "cpu", "--slice", "10"]
+
+
+def records(p, name):
+    lines = (p.folder / name).read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def telemetry(p, table, key):
+    """A slice is not recorded, or recorded as another; the manifest tells other options."""
+    p.put("c.toml", b"[telemetry]\nfile = 'run.jsonl'\n")
+    done = p.works(*WHCR, "--config", "c.toml", "--searches", "2", "--json", "report")
+    manifest, *metrics, summary = records(p, "run.jsonl")
+    expect(manifest["options"] == printed(p, *WHCR, "--config", "c.toml", "--searches", "2"),
+           f"{manifest}")
+    run = next(iter(json.loads((p.folder / "report").read_text())["runs"].values()))
+    expect(len(metrics) == summary["written"] and summary["dropped"] == 0, f"{summary}")
+    expect(f"telemetry     {len(metrics)} records in run.jsonl, 0 dropped".encode() in done.stdout,
+           f"{done.stdout!r}")
+    for what in ["iterations", "moves"]:
+        total = sum(m["notes"][what] for m in metrics)
+        expect(total == run[what], f"{total} {what} are recorded, {run[what]} made")
+    for step, m in enumerate(metrics):
+        expect(m["phase"] == "whcr" and m["step"] == step and m["chromatic_number"] == 7, f"{m}")
+        expect(m["duration_ms"] > 0 and m["notes"]["search"] in (0, 1), f"{m}")
+        expect(m["execution"] == {"mode": "cpu_fallback", "reason": "executor cpu was asked for"},
+               f"{m}")
+        expect(m["parameters"] == {"slice": 10, "searches": 2, "seed": 1}, f"{m}")
+    expect(min(m["conflicts"] for m in metrics) == run["conflicts"] == 0, "other conflicts")
+
+
+def telemetry_file(p, table, key):
+    """An earlier run's file is lost, or a file that cannot be had does not stop the run."""
+    p.put("old", b"old\n")
+    p.refuses(*WHCR, "--telemetry", "old", about="old")
+    p.works(*WHCR, "--telemetry", "old", "--telemetry-replace")
+    expect(records(p, "old")[-1]["type"] == "summary", "not replaced")
+    (p.folder / "dir").mkdir()
+    for path in ["dir", "none/file", LONG]:
+        # The graph is named before, so that only the last line is of interest.
+        done = p.run(*WHCR, "--telemetry", path)
+        expect(done.returncode == 2 and done.stderr.count(b"\n") == 1, f"{path}: {done}")
+    p.refuses(*WHCR, "--telemetry", "new", "--compare", about="--telemetry with --compare")
+    p.refuses(*WHCR, "--telemetry-rotate", "16383", about="give 0, for one file, or at least 16384")
+    done = p.works(*WHCR, "--telemetry", "full.jsonl", before=limit_files(2000))
+    expect(b"aatgs_whcr: telemetry: " in done.stderr and b" 0 lost" not in done.stdout, f"{done}")
+
+
+def rotated(p, table, key):
+    """A part is longer than it may be, or a record is lost between parts."""
+    p.put("c.toml", b"[telemetry]\nfile = 'r.jsonl'\nrotate_bytes = 16384\n")
+    done = p.run("--graph", "queen:9", "--colors", "3", "--executor", "cpu", "--slice", "1",
+                 "--iterations", "100", "--searches", "2", "--config", "c.toml")
+    expect(done.returncode == 1 and done.stderr == b"", f"{done}")
+    parts = sorted(p.folder.glob("r*.jsonl"))
+    expect(len(parts) > 1, f"{parts}")
+    sequence = []
+    for part in parts:
+        expect(part.stat().st_size <= 16384, f"{part}: {part.stat().st_size}")
+        sequence += [m["sequence"] for m in records(p, part.name) if m["type"] == "metric"]
+    expect(sorted(sequence) == list(range(len(sequence))), "records are missing")
+    expect(len(sequence) == 200, f"{len(sequence)} records")
+
+
+COMMON = {
+    "a text that is no TOML": no_toml,
+    "a table, key or value that is wrong": wrong_content,
+    "a file that is none": no_file,
+    order.__doc__: order,
+    round_trip.__doc__: round_trip,
+}
+RINGS = {ring_order.__doc__: ring_order}
+# Of each program: a key of an integer, and its own cases.
+PROGRAMS = {
+    "aatgs_whcr": ("iterative", "slice", RINGS | {
+        f.__doc__: f for f in [example, telemetry, telemetry_file, rotated]}),
+    "jacobi": ("iterative", "repetitions", RINGS),
+    "aatgs_bench": ("gpu", "hot_window", RINGS),
+    "aatgs_soak": ("soak", "cycles", {}),
+}
+
+
+def main(name, path):
+    table, key, own = PROGRAMS[name]
+    cases = COMMON | own
+    failed = 0
+    for hazard, case in cases.items():
+        with tempfile.TemporaryDirectory(prefix="aatgs-test-") as folder:
+            try:
+                case(Program(os.path.abspath(path), pathlib.Path(folder)), table, key)
+            except (Wrong, subprocess.TimeoutExpired) as error:
+                failed += 1
+                print(f"{name}: {hazard}: {error}")
+    print(f"test cases: {len(cases)} | {len(cases) - failed} passed | {failed} failed | 0 skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    EXAMPLE = os.path.abspath(sys.argv[3])
+    sys.exit(main(*sys.argv[1:3]))

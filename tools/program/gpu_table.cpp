@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gpu_table.hpp"
+
+#include <aatgs/host/errors.hpp>
+
+#include "program.hpp"
+
+namespace aatgs::program {
+namespace {
+
+/// Why a context could not have the value, or nothing.
+template <class T>
+std::string why_not(T ContextOptions::*member, const std::string& text) {
+  ContextOptions probe;
+  probe.config_slots = probe.telemetry_slots = 1;  // whatever the environment says
+  if (!CLI::detail::lexical_cast(text, probe.*member)) return "'" + text + "' is too large";
+  try {
+    check_options(probe);
+  } catch (const OptionError& e) {
+    return e.what();
+  }
+  return {};
+}
+
+}  // namespace
+
+template <class T>
+CLI::Option* GpuTable::add(const OptionNames& names, T ContextOptions::*member,
+                           const std::string& description) {
+  return table_.add(names, options_.*member, description)
+      ->check(whole_number())
+      ->check([member](const std::string& text) { return why_not(member, text); });
+}
+
+GpuTable& GpuTable::device() {
+  add({"device_id", "--device"}, &ContextOptions::device, "CUDA ordinal");
+  return *this;
+}
+
+GpuTable& GpuTable::executor() {
+  table_.add_choice({"executor", "--executor"}, options_.executor, parse_executor,
+                    "automatic, resident, launch_queue, launch, graph or cpu");
+  return *this;
+}
+
+GpuTable& GpuTable::scope() {
+  table_.add_choice({"scope", "--scope"}, options_.scope, parse_scope,
+                    "block: many searches on a small graph; grid: one search on a big one");
+  return *this;
+}
+
+GpuTable& GpuTable::rings() {
+  add({"config_slots", "--config-slots", config_slots_variable}, &ContextOptions::config_slots,
+      "slots of the config ring");
+  add({"telemetry_slots", "--telemetry-slots", telemetry_slots_variable},
+      &ContextOptions::telemetry_slots, "slots of the telemetry ring");
+  return *this;
+}
+
+GpuTable& GpuTable::workers() {
+  add({"workers", "--workers"}, &ContextOptions::workers,
+      "blocks that run steps; 0: as many as fit");
+  return *this;
+}
+
+GpuTable& GpuTable::cpu_threads() {
+  add({"cpu_threads", "--cpu-threads"}, &ContextOptions::cpu_threads,
+      "of the cpu executor; 0: one for each hardware thread");
+  return *this;
+}
+
+GpuTable& GpuTable::hot_window() {
+  add({"hot_window", "--hot-window"}, &ContextOptions::hot_window,
+      "block scope: workers that poll the bus at a time");
+  return *this;
+}
+
+GpuTable& GpuTable::park_after() {
+  using std::chrono::milliseconds;
+  constexpr std::uint64_t longest_ms = 1'000'000'000;
+  std::chrono::nanoseconds& park_after = options_.park_after;
+  table_
+      .add_read(
+          {"park_after_ms", "--park-after-ms"}, ConfigKind::integer,
+          [&](const std::string& text) { park_after = milliseconds(std::stoll(text)); },
+          [&] {
+            const auto ms = std::chrono::duration_cast<milliseconds>(park_after);
+            return std::optional(config_text(ms.count()));
+          },
+          "idle time after which the resident kernel leaves the GPU; 0: never")
+      ->check(whole_number() & CLI::Range(std::uint64_t{0}, longest_ms))
+      ->type_name("MS");
+  return *this;
+}
+
+GpuTable& GpuTable::bounded() {
+  table_.add({"bounded", "--bounded"}, options_.bounded,
+             "the resident kernel runs what is queued and ends: for profilers and debuggers");
+  return *this;
+}
+
+}  // namespace aatgs::program

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table [gpu] of all programs.
+#pragma once
+
+#include <aatgs/host/options.hpp>
+
+#include "configuration.hpp"
+
+namespace aatgs::program {
+
+/// Declares options of a context, with the same names in all programs. A program calls the members
+/// whose options do something in it:
+///
+///     GpuTable(config, options).device().executor().rings();
+///
+/// Values that `check_options` would refuse are refused where they are written.
+class GpuTable {
+ public:
+  /// `options` must outlive `config`.
+  GpuTable(Configuration& config, ContextOptions& options)
+      : table_(config.table("gpu")), options_(options) {}
+
+  GpuTable& device();       ///< device_id
+  GpuTable& executor();     ///< executor
+  GpuTable& scope();        ///< scope
+  GpuTable& rings();        ///< config_slots, telemetry_slots
+  GpuTable& workers();      ///< workers
+  GpuTable& cpu_threads();  ///< cpu_threads
+  GpuTable& hot_window();   ///< hot_window
+  GpuTable& park_after();   ///< park_after_ms
+  GpuTable& bounded();      ///< bounded
+
+ private:
+  template <class T>
+  CLI::Option* add(const OptionNames& names, T ContextOptions::*member,
+                   const std::string& description);
+
+  Configuration::Table table_;
+  ContextOptions& options_;
+};
+
+}  // namespace aatgs::program
