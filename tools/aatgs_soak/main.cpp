@@ -32,7 +32,8 @@ Counts default_counts(ExecutorKind executor, bool quick) {
   Counts counts;
   if (executor == ExecutorKind::cpu) counts = {1'000'000, 20'000, 200, 100, 3, 3'000'000};
   if (!quick) return counts;
-  for (auto* count : {&counts.block, &counts.grid, &counts.cycles, &counts.aborts, &counts.kills, &counts.tasks}) {
+  for (auto* count : {&counts.block, &counts.grid, &counts.cycles, &counts.aborts, &counts.kills,
+                      &counts.tasks}) {
     *count = (*count + 99) / 100;
   }
   return counts;
@@ -81,8 +82,9 @@ std::vector<PartResult> run_parts(const Soak& soak, const std::string& only) {
     results.push_back(part.run(part.goal));
   }
   if (results.empty()) {
-    throw InputError("--only '" + only +
-                     "' leaves no part; the parts are block, grid, cycles, aborts, killed and tasks");
+    throw InputError(
+        "--only '" + only +
+        "' leaves no part; the parts are block, grid, cycles, aborts, killed and tasks");
   }
   return results;
 }
@@ -135,8 +137,7 @@ void define_parts(program::Configuration& config, CommandLine& line) {
       ->check(whole);
   table.add({"kills", "--kills"}, line.kills, "processes killed while resident; 10 on a GPU")
       ->check(whole);
-  table.add({"tasks", "--tasks"}, line.tasks, "tasks of random graphs; 1e9 on a GPU")
-      ->check(whole);
+  table.add({"tasks", "--tasks"}, line.tasks, "tasks of random graphs; 1e9 on a GPU")->check(whole);
   table.add({"quick", "--quick"}, line.quick, "a hundredth of all that");
 }
 

@@ -26,8 +26,9 @@ auto resident_kernel(bool grid) {
     if constexpr (threads >= 64) {
       if (grid) kernel = &device::resident_grid_kernel<Step, Config, Telemetry>;
     } else if (grid) {
-      throw OptionError("Scope::grid needs a step with block_threads of at least 64, this one has " +
-                        std::to_string(threads));
+      throw OptionError(
+          "Scope::grid needs a step with block_threads of at least 64, this one has " +
+          std::to_string(threads));
     }
     return kernel;
   }

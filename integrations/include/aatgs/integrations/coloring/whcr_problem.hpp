@@ -59,7 +59,8 @@ struct WhcrProblem {
                                              ///< slices, for others to recombine with; or null
 
   /// A slice works on a copy in the block's scratch and writes it back. `Scope::block` only, where
-  /// `scratch_bytes()` fit; `parent`, `paired` and `offsets` have room for whole pieces of 16 bytes.
+  /// `scratch_bytes()` fit; `parent`, `paired` and `offsets` have room for whole pieces of 16
+  /// bytes.
   bool in_scratch = false;
 
   /// Of one search: state, coloring, gamma, barred, means; then, from kept_bytes() on, the wishes.
