@@ -80,7 +80,6 @@ TaskWorld TaskWorldMemory::world_at(void* base) const {
   world.run = Arena::at<TaskRunState>(base, places.run);
   world.spawned = Arena::at<SpawnedTask>(base, places.spawned);
   world.spawned_configs = Arena::at<TaskPiece>(base, places.configs);
-  world.spawn_slots = sizes_.spawn_slots;
   world.patience_ns = patience_ns_;
   return world;
 }

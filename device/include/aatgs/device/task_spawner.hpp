@@ -28,7 +28,7 @@ class TaskSpawner {
     handle.config_at = config_at;
     handle.type = type;
     handle.priority = memory_.current.priority;
-    world_.spawned[slot] = {waiting, next, no_task, 0, handle, 0};
+    world_.spawned[slot] = {waiting, next, no_task, 0, handle};
     WorkerLocalAtomic<std::uint32_t>(memory_.spawned).fetch_add(1, cuda::memory_order_relaxed);
     if (waiting == 0) dealer_.offer(handle, 1);
     return handle.id;

@@ -2,11 +2,12 @@
 #pragma once
 
 #include <aatgs/runtime/task_world.hpp>
+#include <chrono>
 #include <cstdint>
 #include <cuda/atomic>
 
-#if !defined(__CUDA_ARCH__)
-#include <chrono>
+#if defined(__CUDACC__)
+#include <aatgs/device/primitives.cuh>
 #endif
 
 namespace aatgs {
@@ -56,9 +57,7 @@ struct alignas(16) TaskWorkerMemory {
 /// Nanoseconds of the workers' clock.
 AATGS_NO_EXEC_CHECK AATGS_HOST_DEVICE inline std::uint64_t worker_now_ns() {
 #if defined(__CUDA_ARCH__)
-  std::uint64_t now;
-  asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(now));
-  return now;
+  return device::timer_ns();
 #else
   const auto since = std::chrono::steady_clock::now().time_since_epoch();
   return static_cast<std::uint64_t>(

@@ -28,7 +28,7 @@ struct GraphReport {
   [[nodiscard]] bool all_completed() const {
     return summary.end == TaskRunEnd::finished && summary.failed == 0 && summary.cancelled == 0;
   }
-  /// On the workers' clock, from the first task's release to the last one's end.
+  /// On the workers' clock, from when they take the run, its configs first, to the last one's end.
   [[nodiscard]] double device_us() const {
     return static_cast<double>(summary.ended_ns - summary.begun_ns) * 1e-3;
   }

@@ -88,7 +88,7 @@ class PreparedGraph {
     state_->memory.read_result(&result, sizeof(result), state_->plan.task(id).result_at);
     return result;
   }
-  /// What became of each task so far. Also while a run is on its way, on a GPU.
+  /// What became of each task in the last run. On CPU threads not while a run is on its way.
   [[nodiscard]] std::vector<TaskOutcome> outcomes() const { return state_->memory.outcomes(); }
   /// Why a task did not complete, by the names of the tasks that led to it.
   [[nodiscard]] std::string explain(TaskId id) const {

@@ -27,10 +27,6 @@ enum class TaskStatus : std::uint32_t {
   cancelled,  ///< never run: one that it depends on failed or was cancelled
 };
 
-constexpr bool has_ended(TaskStatus status) {
-  return status >= TaskStatus::completed;
-}
-
 /// What workers hand each other: all that a worker needs to fetch the task's config at once. One
 /// granule of a task queue.
 struct TaskHandle {
@@ -98,7 +94,6 @@ struct SpawnedTask {
   std::uint32_t stands_for;  ///< the task of the graph that ends when this one does, or `no_task`
   std::uint32_t code;        ///< why it is to be cancelled
   TaskHandle handle;
-  std::uint32_t unused;
 };
 
 /// Time that tasks of one type took.

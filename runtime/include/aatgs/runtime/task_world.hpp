@@ -32,11 +32,9 @@ struct TaskRunState {
 struct TaskWorld {
   TaskQueue<TaskHandle> ready[task_priorities];
   TaskQueue<std::uint32_t> free_slots;  ///< of `spawned`
-  SpawnedTask* spawned;                 ///< [spawn_slots]
-  TaskPiece* spawned_configs;           ///< [spawn_slots][pieces_for(largest config)]
+  SpawnedTask* spawned;                 ///< [slots]
+  TaskPiece* spawned_configs;           ///< [slots][pieces_for(largest config)]
   TaskRunState* run;                    ///< one
-  std::uint32_t spawn_slots;
-  std::uint32_t unused;
   std::uint64_t patience_ns;  ///< longest wait of a worker for another one in the midst of a move
 };
 
