@@ -24,6 +24,8 @@
 #include <thread>
 #include <type_traits>
 
+#include "../temporary_directory.hpp"
+
 namespace {
 thread_local long allocations = 0;
 }
@@ -50,22 +52,7 @@ namespace fs = std::filesystem;
 
 static_assert(std::is_trivially_copyable_v<RunMetric>);
 
-/// A directory that goes away with its files.
-class Directory {
- public:
-  Directory() {
-    std::string name = (fs::temp_directory_path() / "aatgs_telemetry_XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~Directory() { fs::remove_all(path_); }
-  Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
-  [[nodiscard]] fs::path operator/(const char* name) const { return path_ / name; }
-
- private:
-  fs::path path_;
-};
+using Directory = test::TemporaryDirectory;
 
 TelemetryOptions to_file(const fs::path& file) {
   TelemetryOptions options;

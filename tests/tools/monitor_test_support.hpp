@@ -2,33 +2,18 @@
 #pragma once
 
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <string>
 
+#include "../temporary_directory.hpp"
+
 namespace aatgs::monitor {
 
 namespace fs = std::filesystem;
 
-/// A directory that goes away with its files.
-class Directory {
- public:
-  Directory() {
-    std::string name = (fs::temp_directory_path() / "aatgs_monitor_XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~Directory() { fs::remove_all(path_); }
-  Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
-  [[nodiscard]] fs::path operator/(const char* name) const { return path_ / name; }
-  [[nodiscard]] const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
+using Directory = test::TemporaryDirectory;
 
 inline std::string manifest_line(const std::string& run_id, int part = 0) {
   return R"({"type":"manifest","format":"aatgs-telemetry","format_version":1,"run_id":")" + run_id +
