@@ -89,7 +89,8 @@ __device__ std::uint32_t stage_configs(const ResidentArgs& args, std::uint64_t n
   return moved;
 }
 
-/// Waits until a config is staged. False: the leave mark is there instead. One warp.
+/// Waits until a config is staged; what the host had copied to the GPU before it queued the config
+/// can then be read by the block, after a sync. False: the leave mark is there instead. One warp.
 template <std::uint32_t Granules, class Config>
 __device__ bool wait_for_staged(const ResidentArgs& args, std::uint64_t ticket,
                                 StagedConfig<Config>& into) {
@@ -105,7 +106,12 @@ __device__ bool wait_for_staged(const ResidentArgs& args, std::uint64_t ticket,
       leave = leave || (i == 0 && g.lap() == leave_lap);
       into.set(i, g);
     }
-    if (WarpLanes::all(here)) return true;
+    if (WarpLanes::all(here)) {
+      // Else this SM's L1 may hold lines from before the copy: those of the kernel that zeroed the
+      // memory were seen (H200). While the host is fed ahead, the barrier takes longer than this.
+      device_fence();
+      return true;
+    }
     if (!WarpLanes::all(!leave)) return false;
   }
 }
