@@ -6,6 +6,7 @@
 #include <cstring>
 #include <numeric>
 #include <string>
+#include <utility>
 
 namespace aatgs {
 
@@ -140,10 +141,32 @@ std::vector<TaskEdge> edges_of(const TaskPlan& plan) {
   std::vector<TaskEdge> edges;
   for (TaskId id = 0; id < plan.size(); ++id) {
     for (const TaskId dependent : plan.dependents(id)) {
-      edges.push_back({{dependent, 0, 0, 0, 0}, 1});
+      edges.push_back({{dependent, 0, 0, 0, 0}, 1, 0});
     }
   }
   return edges;
+}
+
+bool is_plain(const TaskNode& target) {
+  return target.waits == 1 && target.parts == 1;
+}
+
+/// Brings the edges of one task into runs; see `TaskEdge::run`.
+void make_runs(std::span<TaskEdge> edges, const std::vector<TaskNode>& nodes) {
+  const auto rank = [&](const TaskEdge& edge) {
+    const TaskNode& target = nodes[edge.target.id];
+    return std::pair(!is_plain(target), target.handle.priority);
+  };
+  std::stable_sort(edges.begin(), edges.end(),
+                   [&](const TaskEdge& a, const TaskEdge& b) { return rank(a) < rank(b); });
+  std::uint16_t run = 0;
+  for (std::size_t i = edges.size(); i-- > 0;) {
+    const TaskNode& target = nodes[edges[i].target.id];
+    const bool goes_on =
+        i + 1 < edges.size() && run < 0xFFFF && rank(edges[i]) == rank(edges[i + 1]);
+    run = is_plain(target) ? static_cast<std::uint16_t>((goes_on ? run : 0) + 1) : 0;
+    edges[i] = {target.handle, static_cast<std::uint16_t>(target.parts), run};
+  }
 }
 
 }  // namespace
@@ -163,9 +186,9 @@ TaskGraphMemory::TaskGraphMemory(MemoryKind kind, const TaskPlan& plan,
 
 void TaskGraphMemory::set_priorities(std::span<const std::uint8_t> priorities) {
   for (TaskNode& node : nodes_) node.handle.priority = priorities[node.handle.id];
-  for (TaskEdge& edge : edges_) {
-    const TaskNode& target = nodes_[edge.target.id];
-    edge = {target.handle, target.parts};
+  classes_ = 1U + *std::max_element(priorities.begin(), priorities.end());
+  for (const TaskNode& node : nodes_) {
+    make_runs(std::span(edges_).subspan(node.first_edge, node.edges), nodes_);
   }
   const Layout places = layout();
   memory_.upload(nodes_.data(), nodes_.size() * sizeof(TaskNode), places.nodes);
@@ -183,12 +206,23 @@ TaskGraphView TaskGraphMemory::view() const {
           staged_.data(),
           Arena::at<TaskPiece>(base, places.results),
           static_cast<std::uint32_t>(nodes_.size()),
-          static_cast<std::uint32_t>(staged_.size())};
+          static_cast<std::uint32_t>(staged_.size()),
+          classes_};
 }
 
 std::vector<TaskOutcome> TaskGraphMemory::outcomes() const {
   std::vector<TaskOutcome> all(nodes_.size());
   memory_.download(all.data(), all.size() * sizeof(TaskOutcome), layout().outcomes);
+  // Workers do not write down that a task waits for nothing any more: it follows from the others.
+  std::vector<std::uint32_t> open(nodes_.size());
+  for (const TaskNode& node : nodes_) open[node.handle.id] += node.waits;
+  for (const TaskNode& node : nodes_) {
+    if (all[node.handle.id].status != TaskStatus::completed) continue;
+    for (std::uint32_t i = 0; i < node.edges; ++i) --open[edges_[node.first_edge + i].target.id];
+  }
+  for (std::size_t id = 0; id < all.size(); ++id) {
+    if (all[id].status == TaskStatus::pending && open[id] == 0) all[id].status = TaskStatus::ready;
+  }
   return all;
 }
 

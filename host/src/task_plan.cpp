@@ -2,6 +2,7 @@
 #include <aatgs/host/task_plan.hpp>
 #include <aatgs/runtime/ring_shape.hpp>
 #include <algorithm>
+#include <numeric>
 #include <array>
 
 namespace aatgs {
@@ -123,18 +124,23 @@ std::vector<std::uint8_t> TaskPlan::priorities(TaskOrder how,
     return classes;
   }
   std::vector<double> rank(size(), 0);
-  double longest = 0;
   const std::vector<TaskId> ordered = order();
   for (auto id = ordered.rbegin(); id != ordered.rend(); ++id) {
     double behind = 0;
     for (const TaskId dependent : dependents_[*id]) behind = std::max(behind, rank[dependent]);
     const std::uint8_t type = tasks_[*id].type;
     rank[*id] = behind + (type < type_ns.size() ? type_ns[type] : 1.0);
-    longest = std::max(longest, rank[*id]);
   }
-  for (TaskId id = 0; id < size() && longest > 0; ++id) {
-    const double place = (1 - rank[id] / longest) * task_priorities;
-    classes[id] = static_cast<std::uint8_t>(std::min<double>(place, task_priorities - 1));
+  // As many tasks in each class: with classes of equal shares of the longest way, all that are ready
+  // at a time fall into one or two, and in a simulation of 132 workers half of the gain was lost.
+  std::vector<TaskId> by_rank(size());
+  std::iota(by_rank.begin(), by_rank.end(), 0U);
+  std::stable_sort(by_rank.begin(), by_rank.end(),
+                   [&](TaskId a, TaskId b) { return rank[a] > rank[b]; });
+  for (std::size_t i = 0; i < size(); ++i) {
+    const bool is_like_last = i > 0 && rank[by_rank[i]] == rank[by_rank[i - 1]];
+    classes[by_rank[i]] = is_like_last ? classes[by_rank[i - 1]]
+                                       : static_cast<std::uint8_t>(i * task_priorities / size());
   }
   return classes;
 }

@@ -88,6 +88,47 @@ TEST_CASE("executors: they do not agree on the telemetry of the same configs") {
   }
 }
 
+/// Adds up values in device memory.
+struct AddStep {
+  struct Config {
+    const std::uint32_t* values;
+    std::uint32_t count;
+  };
+  struct Sum {
+    std::uint64_t sum;
+  };
+  template <class Group>
+  AATGS_HOST_DEVICE void operator()(Group& group, const Config& config, Sum& out) const {
+    std::uint64_t mine = 0;
+    for (std::uint32_t i = group.rank(); i < config.count; i += group.size()) {
+      mine += config.values[i];
+    }
+    mine = group.sum(mine);
+    if (group.rank() == 0) out.sum = mine;
+  }
+};
+
+TEST_CASE("resident: memory made and filled beside the kernel is read as it was before") {
+  // The kernel that zeroes it leaves its lines in the L1 of the SMs on which ours stays.
+  for_each_resident_variant([](ContextOptions options) {
+    options.park_after = 1s;
+    auto ctx = make_context<AddStep::Config, AddStep::Sum>(AddStep{}, options);
+    REQUIRE(ctx.queue({nullptr, 0}));
+    REQUIRE(ctx.wait(10s));
+    std::vector<Buffer<std::uint32_t>> kept;
+    for (std::uint32_t round = 1; round <= 20; ++round) {
+      constexpr std::uint32_t count = 1 << 15;
+      const std::vector<std::uint32_t> values(count, round);
+      kept.emplace_back(MemoryKind::device, count, options.device);
+      kept.back().upload(values);
+      REQUIRE(ctx.queue({kept.back().data(), count}));
+      const auto done = ctx.wait(10s);
+      REQUIRE(done);
+      CHECK(done->telemetry.sum == std::uint64_t{count} * round);
+    }
+  });
+}
+
 TEST_CASE("resident: a config that comes while the kernel parks is never run") {
   for_each_resident_variant([](ContextOptions options) {
     options.park_after = 1ms;

@@ -95,7 +95,7 @@ TEST_CASE("task queue: a wait for a worker that is gone cannot be given up") {
   OwnedQueue<std::uint32_t> owned(2);
   const TaskQueue<std::uint32_t> queue = owned.queue();
   // A worker that claims a slot and never fills it.
-  REQUIRE(detail::claim_tasks(SingleTaskLane{}, queue.state->room, queue.state->tail, 1).count ==
+  REQUIRE(detail::claim_tasks(SingleTaskLane{}, &queue.state->room, queue.state->tail, 1).count ==
           1);
   std::uint32_t out = 0;
   CHECK(try_pop(queue, out) == TaskMove::refused);
@@ -119,7 +119,7 @@ TEST_CASE("task queue: an entry is taken half written, or overwritten before it 
   Entry out{};
   // One worker is half done with its push when another one finishes.
   const auto& [first, count] =
-      detail::claim_tasks(SingleTaskLane{}, queue.state->room, queue.state->tail, 1);
+      detail::claim_tasks(SingleTaskLane{}, &queue.state->room, queue.state->tail, 1);
   REQUIRE(count == 1);
   MessageBuffer<Entry> message{};
   write_message(SingleLane{}, queue.granules, 2, queue.shape.lap_of(first), message.words());

@@ -83,6 +83,12 @@ class Steps {
     return static_cast<std::uint8_t>(type);
   }
 
+  /// Pieces of a config of that type.
+  AATGS_HOST_DEVICE static constexpr std::uint32_t config_pieces_of(std::uint32_t type) {
+    constexpr std::uint32_t pieces[] = {pieces_for(sizeof(typename S::Config))...};
+    return pieces[type];
+  }
+
   [[nodiscard]] std::size_t scratch_bytes() const { return most_scratch(list_); }
 
   /// Calls `body(step)` with the step of that type.

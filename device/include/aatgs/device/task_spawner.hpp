@@ -76,13 +76,28 @@ class TaskSpawner {
     return load_shared(&world_.spawned[id - first_spawned].code);
   }
 
-  /// Takes some slots beforehand if the last ones were asked for. The worker's first lanes.
+  /// Whether `stock` has something to do. The worker's first thread.
+  [[nodiscard]] AATGS_HOST_DEVICE bool wants_stock() const {
+    return memory_.free_count >= most_kept || (memory_.wants_slots != 0 && memory_.free_count <= 0);
+  }
+
+  /// Takes some slots beforehand if the last ones were asked for, or gives some back. The worker's
+  /// first lanes.
   template <TaskLanes L>
   AATGS_HOST_DEVICE void stock(L lanes) const {
-    if (lanes.from_first(memory_.wants_slots != 0 && memory_.free_count <= 0 ? 1 : 0) == 0) return;
+    constexpr std::uint32_t some = TaskWorkerMemory::most_free / 2;
+    if (lanes.from_first(memory_.free_count >= most_kept ? 1 : 0) != 0) {
+      const std::uint32_t* last = memory_.free + memory_.free_count - some;
+      const std::uint32_t pushed =
+          push_many(lanes, world_.free_slots, last, some, TaskPatience(world_.patience_ns));
+      if (lanes.rank() == 0) {
+        memory_.free_count -= static_cast<std::int32_t>(some);
+        if (pushed != some) dealer_.end_run(TaskRunEnd::stuck);
+      }
+      return;
+    }
     const std::uint32_t got =
-        pop_many(lanes, world_.free_slots, memory_.free, TaskWorkerMemory::most_free / 2,
-                 TaskPatience(world_.patience_ns));
+        pop_many(lanes, world_.free_slots, memory_.free, some, TaskPatience(world_.patience_ns));
     if (lanes.rank() != 0) return;
     memory_.wants_slots = 0;
     if (got == task_queue_stuck) dealer_.end_run(TaskRunEnd::stuck);
@@ -103,6 +118,9 @@ class TaskSpawner {
   }
 
  private:
+  /// Leaves room for a slot that is given one by one.
+  static constexpr auto most_kept = static_cast<std::int32_t>(TaskWorkerMemory::most_free) - 1;
+
   AATGS_HOST_DEVICE std::uint32_t take_slot() const {
     const WorkerLocalAtomic<std::int32_t> stock(memory_.free_count);
     const std::int32_t left = stock.fetch_sub(1, cuda::memory_order_relaxed);

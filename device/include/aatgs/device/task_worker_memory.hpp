@@ -25,6 +25,7 @@ struct alignas(16) TaskWorkerMemory {
   static constexpr std::uint32_t most_free = 32;
 
   TaskHandle current;            ///< the task at work; `no_task`: leave
+  TaskNode node;                 ///< of that, if it is one of the graph
   TaskHandle local[most_local];  ///< run next, the last one first
   std::uint32_t local_count;
 

@@ -65,6 +65,7 @@ class TaskGraphMemory {
   std::vector<TaskNode> nodes_;
   std::vector<TaskEdge> edges_;
   std::uint32_t result_pieces_;
+  std::uint32_t classes_ = 1;
   Buffer<TaskPiece> staged_;
   bool copies_;  ///< workers take the configs from a copy in device memory
   Memory memory_;

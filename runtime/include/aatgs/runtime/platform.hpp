@@ -23,6 +23,9 @@
 #define AATGS_NO_EXEC_CHECK
 #endif
 
+/// Keeps a function's code apart from that of its callers.
+#define AATGS_NOINLINE __attribute__((noinline))
+
 namespace aatgs {
 
 /// Words written by different sides live this far apart: one 64-byte line for the host, and the

@@ -55,7 +55,10 @@ constexpr std::uint32_t pieces_for(std::size_t bytes) {
 /// A task that waits for another; what is needed of it when that one has ended.
 struct alignas(16) TaskEdge {
   TaskHandle target;
-  std::uint32_t parts = 1;  ///< of the target
+  std::uint16_t parts = 1;  ///< of the target
+  /// Edges from this one on whose targets wait for nothing else, have one part, and share a
+  /// priority: they need no counter, and can be pushed together. 0: this one's is no such target.
+  std::uint16_t run = 0;
 };
 
 /// A task of a graph: what does not change from run to run.
@@ -122,6 +125,7 @@ struct TaskGraphView {
   TaskPiece* results;       ///< the nodes' `result_at` point here
   std::uint32_t tasks;
   std::uint32_t config_pieces;
+  std::uint32_t classes;  ///< of priority that its tasks have: 0 to this one less 1
 };
 
 /// The config that runs a graph once.

@@ -15,11 +15,13 @@ namespace detail {
 template <class T>
 using WorkerAtomic = cuda::atomic_ref<T, cuda::thread_scope_device>;
 
-/// Grants 0 to `wanted` of what `credit` says can be had, never more. One thread.
-AATGS_HOST_DEVICE inline std::uint32_t take_credit(std::int64_t& credit, std::uint32_t wanted) {
+/// Grants 0 to `wanted` of what `credit` says can be had, never more. `seen`: the caller has just
+/// seen some. One thread.
+AATGS_HOST_DEVICE inline std::uint32_t take_credit(std::int64_t& credit, std::uint32_t wanted,
+                                                   bool seen = false) {
   const WorkerAtomic<std::int64_t> word(credit);
   // Refused ones only look: if they took and gave back all the time, nobody would see any credit.
-  if (word.load(cuda::memory_order_relaxed) <= 0) return 0;
+  if (!seen && word.load(cuda::memory_order_relaxed) <= 0) return 0;
   const std::int64_t before = word.fetch_sub(wanted, cuda::memory_order_relaxed);
   if (before >= wanted) return wanted;
   const std::uint32_t granted = before > 0 ? static_cast<std::uint32_t>(before) : 0;
@@ -33,12 +35,13 @@ struct TaskClaim {
   std::uint32_t count = 0;
 };
 
+/// `credit` null: there is enough.
 template <TaskLanes L>
-AATGS_HOST_DEVICE TaskClaim claim_tasks(L lanes, std::int64_t& credit, std::uint64_t& ticket,
-                                        std::uint32_t wanted) {
+AATGS_HOST_DEVICE TaskClaim claim_tasks(L lanes, std::int64_t* credit, std::uint64_t& ticket,
+                                        std::uint32_t wanted, bool seen = false) {
   TaskClaim claim;
   if (lanes.rank() == 0) {
-    claim.count = take_credit(credit, wanted);
+    claim.count = credit == nullptr ? wanted : take_credit(*credit, wanted, seen);
     if (claim.count != 0) {
       claim.first =
           WorkerAtomic<std::uint64_t>(ticket).fetch_add(claim.count, cuda::memory_order_relaxed);

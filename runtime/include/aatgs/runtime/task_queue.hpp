@@ -83,41 +83,71 @@ AATGS_HOST_DEVICE bool read_task(const Granule* slot, std::uint32_t lap,
 
 }  // namespace detail
 
-/// Pushes the first ones of `entries`, as many as there is room for, and returns how many; or
-/// `task_queue_stuck`. The lanes of one group together, each with the same `count` and `entries`.
-/// `pause()` is called while a slot is still in use; false: give up.
-template <class Entry, TaskLanes L, class Pause = KeepWaiting>
-AATGS_HOST_DEVICE std::uint32_t push_many(L lanes, const TaskQueue<Entry>& queue,
-                                          const Entry* entries, std::uint32_t count,
-                                          Pause pause = {}) {
+/// Pushes `entry_at(i)` for i below `count`, as many as there is room for from the first one on,
+/// and returns how many; or `task_queue_stuck`. The lanes of one group together, each with the same
+/// `count`. `pause()` is called while a slot is still in use; false: give up.
+///
+/// `is_sure`: the queue can never be full, as the caller knows; spares a round trip to the counter
+/// of the room. All pushes to a queue or none.
+template <class Entry, TaskLanes L, class EntryAt, class Pause = KeepWaiting>
+AATGS_HOST_DEVICE std::uint32_t push_each(L lanes, const TaskQueue<Entry>& queue,
+                                          std::uint32_t count, const EntryAt& entry_at,
+                                          bool is_sure, Pause pause = {}) {
   const RingShape& shape = queue.shape;
   const detail::TaskClaim claim =
-      detail::claim_tasks(lanes, queue.state->room, queue.state->tail, count);
+      detail::claim_tasks(lanes, is_sure ? nullptr : &queue.state->room, queue.state->tail, count);
   if (claim.count == 0) return 0;
   detail::order_workers();
+  constexpr std::uint32_t batch = 4;  // on their way at once
   bool done = true;
-  for (std::uint32_t i = lanes.rank(); done && i < claim.count; i += lanes.size()) {
-    const std::uint64_t ticket = claim.first + i;
-    const std::uint32_t lap = shape.lap_of(ticket);
-    MessageBuffer<Entry> message{};
-    message.value() = entries[i];
-    while (done && load_shared(queue.taken + shape.slot_of(ticket)) != lap - 1) done = pause();
-    if (done) {
-      write_message(SingleLane{}, queue.granules + shape.offset_of(ticket), queue.granules_each,
-                    lap, message.words());
+  for (std::uint32_t from = lanes.rank(); done && from < claim.count;
+       from += batch * lanes.size()) {
+    MessageBuffer<Entry> messages[batch];
+    std::uint32_t laps[batch];
+    for (std::uint32_t k = 0; k < batch; ++k) {
+      const std::uint32_t i = from + k * lanes.size();
+      messages[k] = {};
+      laps[k] = 0;
+      if (i < claim.count) {
+        messages[k].value() = entry_at(i);
+        laps[k] = load_shared(queue.taken + shape.slot_of(claim.first + i));
+      }
+    }
+    for (std::uint32_t k = 0; k < batch; ++k) {
+      const std::uint32_t i = from + k * lanes.size();
+      if (!done || i >= claim.count) continue;
+      const std::uint64_t ticket = claim.first + i;
+      const std::uint32_t lap = shape.lap_of(ticket);
+      while (done && laps[k] != lap - 1) {
+        done = pause();
+        laps[k] = load_shared(queue.taken + shape.slot_of(ticket));
+      }
+      if (done) {
+        write_message(SingleLane{}, queue.granules + shape.offset_of(ticket), queue.granules_each,
+                      lap, messages[k].words());
+      }
     }
   }
   return detail::end_claim(lanes, done, queue.state->ready, claim.count);
 }
 
+/// The same for the first ones of `entries`.
+template <class Entry, TaskLanes L, class Pause = KeepWaiting>
+AATGS_HOST_DEVICE std::uint32_t push_many(L lanes, const TaskQueue<Entry>& queue,
+                                          const Entry* entries, std::uint32_t count,
+                                          Pause pause = {}) {
+  return push_each(
+      lanes, queue, count, [entries](std::uint32_t i) { return entries[i]; }, false, pause);
+}
+
 /// Pops up to `count` entries into the first ones of `entries` and returns how many there were;
-/// else as `push_many`.
+/// else as `push_each`. `seen`: the caller has just seen some.
 template <class Entry, TaskLanes L, class Pause = KeepWaiting>
 AATGS_HOST_DEVICE std::uint32_t pop_many(L lanes, const TaskQueue<Entry>& queue, Entry* entries,
-                                         std::uint32_t count, Pause pause = {}) {
+                                         std::uint32_t count, Pause pause = {}, bool seen = false) {
   const RingShape& shape = queue.shape;
   const detail::TaskClaim claim =
-      detail::claim_tasks(lanes, queue.state->ready, queue.state->head, count);
+      detail::claim_tasks(lanes, &queue.state->ready, queue.state->head, count, seen);
   if (claim.count == 0) return 0;
   bool done = true;
   for (std::uint32_t i = lanes.rank(); done && i < claim.count; i += lanes.size()) {
