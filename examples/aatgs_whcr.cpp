@@ -20,6 +20,7 @@
 namespace {
 
 using aatgs::ExecutorKind;
+using aatgs::RunTrace;
 using aatgs::coloring::Color;
 using aatgs::coloring::NamedGraph;
 using aatgs::coloring::WhcrOptions;
@@ -48,6 +49,7 @@ struct Settings {
   std::string telemetry;
   bool replace_telemetry = false;
   std::uint64_t rotate_bytes = 0;
+  std::string trace;
   bool compare = false;
   std::uint64_t compare_iterations = 200;
   Hypertune hypertune;
@@ -124,6 +126,10 @@ void define_telemetry(Configuration& config, Settings& s) {
       ->check(aatgs::program::whole_number())
       ->check(check_rotate_bytes)
       ->type_name("BYTES");
+  table
+      .add({"trace", "--trace"}, s.trace,
+           "write what the host queued and the executor ran, for ui.perfetto.dev")
+      ->type_name("FILE");
 }
 
 void define(CLI::App& app, Configuration& config, Settings& s) {
@@ -138,7 +144,8 @@ void define(CLI::App& app, Configuration& config, Settings& s) {
       .hot_window()
       .cpu_threads()
       .park_after()
-      .bounded();
+      .bounded()
+      .events();
   define_hypertune(config, s);
   define_telemetry(config, s);
   app.add_flag("--compare", s.compare,
@@ -152,7 +159,7 @@ void define(CLI::App& app, Configuration& config, Settings& s) {
       "Examples:\n  aatgs_whcr --graph queen:8 --colors 9\n"
       "  aatgs_whcr --graph DSJC125.5.col --colors 18 --output colors.txt\n"
       "  aatgs_whcr --graph gnp:200000:0.00005:1 --colors 6 --scope grid\n"
-      "  aatgs_whcr --config run.toml --telemetry run.jsonl\n"
+      "  aatgs_whcr --config run.toml --telemetry run.jsonl --trace run.trace.json\n"
       "  aatgs_whcr --graph DSJC125.5.col --colors 18 --compare --slice 1\n"
       "Exit status: 0 legal; 1 no legal coloring found, or a failure; 2 wrong input or options");
 }
@@ -269,10 +276,25 @@ std::optional<aatgs::HypertuneOptions> hypertune_of(const Settings& s) {
   return options;
 }
 
+/// The clock of CPU threads is the host's.
+RunTrace trace_of(const Settings& s) {
+  constexpr std::size_t most_slices = 200'000;  // some 120 MB of text, which viewers still open
+  const auto choice = choose_executor(s.whcr.context.executor, s.whcr.context.device);
+  return RunTrace(choice.kind == ExecutorKind::cpu, most_slices);
+}
+
+void write_trace(const Settings& s, const RunTrace& trace) {
+  aatgs::program::write_file(s.trace, trace.to_chrome());
+  std::printf("trace         %zu slices in %s, %llu later ones left out\n", trace.size(),
+              s.trace.c_str(), static_cast<unsigned long long>(trace.left_out()));
+}
+
 int solve(const Settings& s, const Configuration& config, const NamedGraph& g,
           const std::vector<Color>& initial) {
   std::optional<WhcrTelemetry> telemetry;
+  RunTrace trace = trace_of(s);
   WhcrOptions options = s.whcr;
+  if (!s.trace.empty()) options.trace = &trace;
   options.hypertune_options = hypertune_of(s);
   options.hypertune_report = [&](const aatgs::RunMetric& metric) {
     if (telemetry) telemetry->record(metric);
@@ -294,6 +316,7 @@ int solve(const Settings& s, const Configuration& config, const NamedGraph& g,
   }
   print_report(result);
   if (telemetry) telemetry->finish();
+  if (options.trace != nullptr) write_trace(s, trace);
   if (!s.output.empty()) aatgs::coloring::write_coloring(s.output, result.colors);
   write_json(s, g, {{solver.description(), to_json(result)}});
   return result.conflicts == 0 ? 0 : 1;
@@ -336,8 +359,15 @@ int run(const Settings& s, const Configuration& config) {
   if (s.compare && !s.telemetry.empty()) {
     throw aatgs::OptionError("--telemetry with --compare, which makes several runs: leave one out");
   }
+  if (s.compare && !s.trace.empty()) {
+    throw aatgs::OptionError("--trace with --compare, which makes several runs: leave one out");
+  }
+  if (s.whcr.context.event_slots != 0 && s.trace.empty()) {
+    throw aatgs::OptionError("--event-slots without --trace, which shows the events: give both");
+  }
   aatgs::program::require_writable(s.output);
   aatgs::program::require_writable(s.json);
+  aatgs::program::require_writable(s.trace);
   const NamedGraph g = aatgs::coloring::load_graph(s.graph);
   for (const std::string& warning : g.warnings) std::cerr << "aatgs_whcr: " << warning << "\n";
   std::printf("graph         %s: %u vertices, %zu edges, %u colors\n", g.name.c_str(),

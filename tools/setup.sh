@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(g++ ninja-build cmake pkg-config python3 python3-venv
-          clang libclang-rt-14-dev doctest-dev libbenchmark-dev libcli11-dev libcpp-httplib-dev libsimdjson-dev libtomlplusplus-dev nlohmann-json3-dev relacy-dev spin "$@")
+          clang libclang-rt-14-dev doctest-dev libbenchmark-dev libcli11-dev libcpp-httplib-dev libncurses-dev libsimdjson-dev libtomlplusplus-dev nlohmann-json3-dev relacy-dev spin "$@")
 
 fail() {
   echo "setup: $*" >&2

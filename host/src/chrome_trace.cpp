@@ -64,6 +64,15 @@ void ChromeTrace::async_span(std::uint32_t process, std::uint64_t id, std::strin
   }
 }
 
+void ChromeTrace::counter(std::uint32_t process, std::string_view name, std::uint64_t at_ns,
+                          std::uint64_t value) {
+  begin('C', name, process);
+  add_time("ts", at_ns);
+  text_ += ",\"args\":{\"value\":";
+  append_number(text_, value);
+  text_ += "}}";
+}
+
 std::string ChromeTrace::whole(std::string_view notes) const {
   return "{\"displayTimeUnit\":\"ns\",\"otherData\":" + std::string(notes) +
          ",\"traceEvents\":[\n" + text_ + "\n]}\n";

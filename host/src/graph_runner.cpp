@@ -9,6 +9,8 @@ namespace {
 
 /// The share of the past in a type's mean time, from one run to the next.
 constexpr double memory_share = 0.75;
+/// Longest wait for the kernel to leave the GPU.
+constexpr std::chrono::seconds park_deadline{60};
 /// A change of times that is worth new priorities.
 constexpr double worth_reranking = 0.25;
 
@@ -52,11 +54,24 @@ std::shared_ptr<GraphState> GraphRunner::prepare(TaskPlan plan, std::span<const 
                    std::to_string(options_.most_tasks) + ": make that as large");
   }
   const auto priorities = plan.priorities(options_.order, {});
+  make_room();
   TaskGraphMemory memory(kind_, plan, configs, result_pieces, priorities, options_.context.device);
   auto graph = std::make_shared<GraphState>(
       GraphState{std::move(plan), std::move(memory), std::vector<double>(type_ns_.size(), 0.0)});
   rank(*graph);
+  graphs_.push_back(graph);
   return graph;
+}
+
+/// Pinned memory is neither had nor given back beside a kernel: CUDA would wait for its end, for
+/// ever if it never parks. So it leaves until the next run, and graphs are kept until then.
+void GraphRunner::make_room() {
+  if (kind_ == MemoryKind::device && !context_.park(park_deadline)) {
+    throw TimeoutError("prepare: the kernel did not leave the GPU within 60 s, with " +
+                       std::to_string(queued_.size()) + " graphs on their way; " +
+                       context_.hang_report());
+  }
+  std::erase_if(graphs_, [](const auto& graph) { return graph.use_count() == 1; });
 }
 
 /// By the times known now, if they differ much from those known before.

@@ -3,6 +3,7 @@
 #include <aatgs/host/options.hpp>
 #include <aatgs/runtime/port.hpp>
 #include <array>
+#include <bit>
 #include <charconv>
 #include <cstdlib>
 #include <utility>
@@ -55,6 +56,15 @@ void check_ring(std::string_view name, const char* variable, std::uint32_t slots
                     ": choose one, such as 1024" + blame_environment(variable, slots));
 }
 
+void check_event_slots(std::uint32_t slots) {
+  constexpr std::uint32_t least = 1024;
+  constexpr std::uint32_t most = 1U << 26;
+  if (slots == 0 || (std::has_single_bit(slots) && slots >= least && slots <= most)) return;
+  throw OptionError("event_slots = " + std::to_string(slots) +
+                    " is neither 0 nor a power of two from " + std::to_string(least) + " to " +
+                    std::to_string(most) + ": choose one, such as 65536");
+}
+
 void check_duration(std::string_view name, std::chrono::nanoseconds value) {
   if (value.count() >= 0) return;
   throw OptionError(std::string(name) + " = " + std::to_string(value.count()) +
@@ -88,6 +98,7 @@ void check_options(const ContextOptions& options) {
   check_enumerator("telemetry_policy", options.telemetry_policy, TelemetryPolicy::overwrite_oldest);
   check_ring("config_slots", config_slots_variable, options.config_slots);
   check_ring("telemetry_slots", telemetry_slots_variable, options.telemetry_slots);
+  check_event_slots(options.event_slots);
   check_duration("queue_deadline", options.queue_deadline);
   check_duration("park_after", options.park_after);
   if (options.step_deadline.count() <= 0) {

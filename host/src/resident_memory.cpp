@@ -14,6 +14,14 @@ Memory shared(MemoryKind workers, std::uint64_t bytes, int device) {
   return {shared_with(workers), bytes, device};
 }
 
+/// The service block of a kernel writes too.
+std::unique_ptr<EventRingMemory> make_events(MemoryKind workers_memory,
+                                             const ContextOptions& options, std::uint32_t workers) {
+  if (options.event_slots == 0) return nullptr;
+  return std::make_unique<EventRingMemory>(workers_memory, options.event_slots, workers + 1,
+                                           options.device);
+}
+
 template <class T>
 T* as(const Memory& memory) {
   return static_cast<T*>(memory.data());
@@ -77,7 +85,8 @@ WorkerCounters PortMemory::sum_counters() const {
 
 ResidentMemory::ResidentMemory(MemoryKind workers_memory, const ContextOptions& options,
                                MessageSizes sizes, std::uint32_t workers)
-    : control_(shared(workers_memory, sizeof(ControlBlock), options.device)),
+    : events_(make_events(workers_memory, options, workers)),
+      control_(shared(workers_memory, sizeof(ControlBlock), options.device)),
       state_(workers_memory, sizeof(ResidentState), options.device) {
   for (std::uint32_t i = 0; i < options.ports; ++i) {
     ports_.emplace_back(workers_memory, options, sizes, workers);
@@ -92,7 +101,10 @@ MemoryNeeds ResidentMemory::needs(const ContextOptions& options, MessageSizes si
                            options.telemetry_slots * record_slot +
                            workers * sizeof(WorkerCounters) + line_bytes;
   const std::size_t own = options.telemetry_slots * sizeof(SlotGuard) + sizeof(PortState);
-  return {options.ports * port + sizeof(ControlBlock), options.ports * own + sizeof(ResidentState)};
+  const std::size_t events =
+      options.event_slots == 0 ? 0 : EventRingMemory::bytes(options.event_slots, workers + 1);
+  return {options.ports * port + sizeof(ControlBlock),
+          options.ports * own + sizeof(ResidentState) + events};
 }
 
 ControlBlock& ResidentMemory::control() const {
@@ -100,6 +112,9 @@ ControlBlock& ResidentMemory::control() const {
 }
 ResidentState* ResidentMemory::state() const {
   return as<ResidentState>(state_);
+}
+EventRing ResidentMemory::event_ring() const {
+  return events_ == nullptr ? EventRing{} : events_->ring();
 }
 
 }  // namespace aatgs

@@ -134,6 +134,19 @@ TEST_CASE("tasks: a run takes the configs or gives the results of another one") 
   }
 }
 
+TEST_CASE("tasks: a graph made or let go beside a kernel that never leaves waits for ever") {
+  RandomGraph random(100, 0, 6);
+  SchedulerOptions options;
+  options.context.park_after = 0ns;
+  auto scheduler = make_test_scheduler(random.steps(), options);
+  for (int i = 0; i < 4; ++i) {
+    auto graph = scheduler->prepare(random.graph);
+    const GraphReport report = scheduler->run(graph);
+    random.check(report.summary, graph.outcomes());
+    random.clear();
+  }
+}
+
 TEST_CASE("tasks: several graphs on their way are mixed up, or one twice at once") {
   RandomGraph a(300, 0, 4);
   auto scheduler = make_test_scheduler(a.steps(), {});

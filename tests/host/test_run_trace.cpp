@@ -20,8 +20,8 @@ std::uint64_t skewed(std::uint64_t host_ns) {
   return 77'000'000'000 + host_ns + host_ns / 12'500;
 }
 
-/// Tickets of a host that has four in flight at once.
-std::vector<TicketTimes> synthetic(std::size_t count) {
+/// Tickets of a host that has four in flight at once, or fewer with another pace.
+std::vector<TicketTimes> synthetic(std::size_t count, std::uint64_t pace_ns = 2500) {
   std::mt19937_64 random(3);
   std::vector<TicketTimes> all;
   std::uint64_t now = 5'000'000;
@@ -29,9 +29,16 @@ std::vector<TicketTimes> synthetic(std::size_t count) {
     const std::uint64_t taken = now + 700 + random() % 2000;
     const std::uint64_t started = taken + 50;
     const std::uint64_t finished = started + 1000 + random() % 8000;
+    const std::uint64_t seen = finished + 700 + random() % 3000;
     all.push_back({ticket, now, now + 40, skewed(taken), skewed(started), skewed(finished),
-                   finished + 700 + random() % 3000, CompletionStatus::ok});
-    now += 2500;
+                   seen - 20, seen, CompletionStatus::ok});
+    now += pace_ns;
+  }
+  // Of the polls of one thread only one can be on its way.
+  std::uint64_t polled = 0;
+  for (TicketTimes& t : all) {
+    polled = t.poll_end_ns = std::max(t.poll_end_ns, polled + 30);
+    t.poll_begin_ns = t.poll_end_ns - 20;
   }
   return all;
 }
@@ -103,6 +110,93 @@ TEST_CASE("run trace: it grows without end, or leaves out what it does not tell"
   CHECK(json::parse(RunTrace(true).to_chrome())["traceEvents"].empty());
 }
 
+TEST_CASE(
+    "run trace: a step lies before its queueing or after its poll, where the clocks part fast") {
+  RunTrace trace(false);
+  const auto times = synthetic(2000, 4'000'000);  // 8 s, in which they part by 640 us
+  for (const TicketTimes& t : times) trace.add(t);
+  const json parsed = json::parse(trace.to_chrome());
+  std::map<std::uint64_t, double> queued, polled;
+  for (const json& event : parsed["traceEvents"]) {
+    if (event["ph"] != "X") continue;
+    const std::uint64_t ticket = event["args"]["ticket"];
+    const double begin = event["ts"];
+    if (event["name"] == "queue") queued[ticket] = begin;
+    if (event["name"] == "poll") polled[ticket] = begin + event["dur"].get<double>();
+  }
+  std::size_t outside = 0;
+  double shortest = 1e9;
+  for (const json& event : parsed["traceEvents"]) {
+    if (event["name"] != "step") continue;
+    const std::uint64_t ticket = event["args"]["ticket"];
+    const double begin = event["ts"];
+    const double us = event["dur"];
+    if (begin < queued.at(ticket) || begin + us > polled.at(ticket) + 1e-3) ++outside;
+    shortest = std::min(shortest, us);
+  }
+  CHECK(outside == 0);
+  CHECK(shortest > 0.9);  // of 1 us: the map is good, and does not only cut
+  CHECK(parsed["otherData"]["clock_uncertainty_ns"] < 3000);
+}
+
+TEST_CASE("run trace: a ticket that was never queued, or came after the last that fits, is shown") {
+  RunTrace trace(true, 2);
+  Completion<std::uint32_t> done;
+  for (std::uint64_t ticket = 0; ticket < 4; ++ticket) {
+    trace.queued(ticket, 10 * ticket + 1, 10 * ticket + 2);
+    done.ticket = ticket;
+    done.taken_ns = done.started_ns = 10 * ticket + 3;
+    done.finished_ns = 10 * ticket + 5;
+    trace.polled(done, 10 * ticket + 6, 10 * ticket + 7);
+  }
+  done.ticket = 99;
+  trace.polled(done, 98, 99);
+  CHECK(trace.size() == 2);
+  CHECK(trace.left_out() == 3);
+}
+
+TEST_CASE("run trace: workers of one SM overlap on a track, or are on another clock or SM") {
+  RunTrace trace(false);
+  const auto times = synthetic(500);
+  WorkerEvents events;
+  for (const TicketTimes& t : times) {
+    trace.add(t);
+    const auto worker = static_cast<std::uint32_t>(t.ticket % 8);
+    events.events.push_back({t.ticket, t.taken_ns, t.started_ns, t.finished_ns, EventKind::config,
+                             static_cast<std::uint16_t>(worker / 2 * 33), worker});
+  }
+  const std::uint64_t begin = times.front().taken_ns - 100;
+  const std::uint64_t middle = times[200].taken_ns;
+  events.events.push_back({0, 0, begin, middle, EventKind::presence, 5, 8});
+  events.events.push_back({1, 0, middle + 50, times.back().finished_ns, EventKind::presence, 6, 8});
+  events.dropped = 7;
+  trace.add(events);
+  const json parsed = json::parse(trace.to_chrome());
+  check_tracks(parsed);
+  CHECK(parsed["otherData"]["events_left_out"] == 7);
+  std::map<int, std::string> names;
+  std::map<std::uint64_t, json> steps;  // of the executor
+  std::map<std::string, int> seen;      // parts of steps by the name of the track
+  for (const json& event : parsed["traceEvents"]) {
+    if (event["name"] == "thread_name" && event["pid"] == 3)
+      names[event["tid"]] = event["args"]["name"];
+    if (event["name"] == "step" && event["pid"] == 2) steps[event["args"]["ticket"]] = event;
+  }
+  for (const json& event : parsed["traceEvents"]) {
+    if (event["pid"] != 3 || event["ph"] != "X" || event["name"] == "config") continue;
+    ++seen[names.at(event["tid"])];
+    if (event["name"] != "step") continue;
+    const std::uint64_t ticket = event["args"]["ticket"];
+    CHECK(names.at(event["tid"]) == "SM " + std::to_string(ticket % 8 / 2 * 33));
+    CHECK(event["ts"].get<double>() == doctest::Approx(steps.at(ticket)["ts"].get<double>()));
+    CHECK(event["dur"].get<double>() == doctest::Approx(steps.at(ticket)["dur"].get<double>()));
+  }
+  const std::map<std::string, int> expected = {
+      {"SM 0", 126}, {"SM 33", 126}, {"SM 66", 124}, {"SM 99", 124}, {"resident kernel", 2}};
+  CHECK(seen == expected);
+  CHECK(names.size() <= 9);  // two workers on each SM
+}
+
 struct Nap {
   template <class Group>
   void operator()(Group& group, const std::uint32_t& us, std::uint32_t& out) const {
@@ -116,16 +210,16 @@ struct Nap {
 TEST_CASE("run trace: the spans of a real context overlap, or are not as long as its steps") {
   auto context = make_cpu_context<std::uint32_t, std::uint32_t>(Nap{}, {.cpu_threads = 2});
   RunTrace trace(true);
-  std::map<std::uint64_t, std::pair<std::uint64_t, std::uint64_t>> queued;
   for (int i = 0; i < 60; ++i) {
     const std::uint64_t begin = host_now_ns();
     const QueueResult result = context.queue(300);
     REQUIRE(result);
-    queued[result.ticket] = {begin, host_now_ns()};
+    trace.queued(result.ticket, begin, host_now_ns());
   }
+  std::uint64_t begin = host_now_ns();
   while (auto done = context.wait(std::chrono::seconds(20))) {
-    const auto& [begin, end] = queued.at(done->ticket);
-    trace.add(*done, begin, end, host_now_ns());
+    trace.polled(*done, begin, host_now_ns());
+    begin = host_now_ns();
   }
   const json parsed = json::parse(trace.to_chrome());
   check_tracks(parsed);

@@ -197,6 +197,10 @@ TEST_CASE("statistics page: those of dead processes stay for ever, or living one
 }
 
 TEST_CASE("statistics page: the first context of a process does not remove what is long dead") {
+  if (host_now_ns() < 11 * 60 * std::uint64_t{1'000'000'000}) {
+    MESSAGE("the clock is younger than what is long dead, so this cannot be tried");
+    return;
+  }
   const Pages pages;
   run_and_kill([] { (void)new StatisticsPage(make_page()); });
   const auto dead = pages.read();

@@ -3,81 +3,12 @@
 
 #include <aatgs/host/make_cpu_scheduler.hpp>
 #include <aatgs/integrations/search/breadth_first.hpp>
-#include <deque>
-#include <random>
+#include <algorithm>
 
-namespace aatgs::search {
+#include "search_test_support.hpp"
+
+namespace aatgs::search::test {
 namespace {
-
-struct Rows {
-  std::vector<std::uint32_t> offsets{0};
-  std::vector<std::uint32_t> neighbours;
-
-  static Rows of(const std::vector<std::vector<std::uint32_t>>& lists) {
-    Rows rows;
-    for (const auto& list : lists) {
-      rows.neighbours.insert(rows.neighbours.end(), list.begin(), list.end());
-      rows.offsets.push_back(static_cast<std::uint32_t>(rows.neighbours.size()));
-    }
-    return rows;
-  }
-
-  [[nodiscard]] std::vector<std::uint32_t> reference(std::uint32_t source) const {
-    std::vector<std::uint32_t> distances(offsets.size() - 1, unreached);
-    std::deque<std::uint32_t> queue{source};
-    distances[source] = 0;
-    for (; !queue.empty(); queue.pop_front()) {
-      const std::uint32_t v = queue.front();
-      for (std::uint32_t e = offsets[v]; e < offsets[v + 1]; ++e) {
-        std::uint32_t& distance = distances[neighbours[e]];
-        if (distance != unreached) continue;
-        distance = distances[v] + 1;
-        queue.push_back(neighbours[e]);
-      }
-    }
-    return distances;
-  }
-};
-
-Rows mesh(std::uint32_t side) {
-  std::vector<std::vector<std::uint32_t>> lists(side * side);
-  for (std::uint32_t v = 0; v < side * side; ++v) {
-    if (v % side != 0) lists[v].push_back(v - 1);
-    if (v % side != side - 1) lists[v].push_back(v + 1);
-    if (v >= side) lists[v].push_back(v - side);
-    if (v + side < side * side) lists[v].push_back(v + side);
-  }
-  return Rows::of(lists);
-}
-
-/// Each new vertex is tied to ends of earlier edges, so that few have very many neighbours
-/// (A.-L. Barabasi, R. Albert, Science 1999). The last one is on its own.
-Rows scale_free(std::uint32_t vertices) {
-  std::mt19937 random(5);
-  std::vector<std::vector<std::uint32_t>> lists(vertices + 1);
-  std::vector<std::uint32_t> ends{0};
-  for (std::uint32_t v = 1; v < vertices; ++v) {
-    for (int i = 0; i < 3; ++i) {
-      const std::uint32_t w = ends[random() % ends.size()];
-      lists[v].push_back(w);
-      lists[w].push_back(v);
-      ends.push_back(w);
-    }
-    ends.push_back(v);
-  }
-  return Rows::of(lists);
-}
-
-/// One vertex in the middle of more than a task can note, and behind each of those another one.
-Rows star(std::uint32_t rays) {
-  std::vector<std::vector<std::uint32_t>> lists(2 * rays + 1);
-  for (std::uint32_t near = 1; near <= rays; ++near) {
-    lists[0].push_back(near);
-    lists[near] = {0, near + rays};
-    lists[near + rays] = {near};
-  }
-  return Rows::of(lists);
-}
 
 SchedulerOptions on_cpu(std::uint32_t spawn_slots) {
   SchedulerOptions options;
@@ -88,30 +19,59 @@ SchedulerOptions on_cpu(std::uint32_t spawn_slots) {
   return options;
 }
 
-TEST_CASE("breadth first: a vertex is missed, or keeps a distance that is not the least") {
-  for (const Rows& rows : {mesh(60), scale_free(5000), star(9000), Rows::of({{}})}) {
-    BreadthFirst search(rows.offsets, rows.neighbours, MemoryKind::host);
-    auto scheduler = make_cpu_scheduler(search.steps(), on_cpu(1 << 14));
-    for (const std::uint32_t source : {0U, static_cast<std::uint32_t>(rows.offsets.size() / 3)}) {
-      CAPTURE(source);
-      auto graph = scheduler->prepare(BreadthFirst::graph(source));
-      search.start(source);
-      REQUIRE(scheduler->run(graph).all_completed());
-      CHECK(search.distances() == rows.reference(source));
-    }
-  }
-}
-
 TEST_CASE("breadth first: a search without room for its tasks passes as done") {
-  const Rows rows = scale_free(3000);
+  const Rows rows = star(9000);
   BreadthFirst search(rows.offsets, rows.neighbours, MemoryKind::host);
   auto scheduler = make_cpu_scheduler(search.steps(), on_cpu(2));
-  auto graph = scheduler->prepare(BreadthFirst::graph(0));
+  auto graph = scheduler->prepare(search.graph(0));
   search.start(0);
   const GraphReport report = scheduler->run(graph);
   CHECK_FALSE(report.all_completed());
   CHECK(report.summary.failed > 0);
   CHECK(report.summary.refused > 0);
+}
+
+TEST_CASE("breadth first: a vertex is missed, or keeps a distance that is not the least") {
+  for (const Rows& rows :
+       {mesh(150), holed_mesh(120), scale_free(5000), star(9000), Rows::of({{}})}) {
+    BreadthFirst search(rows.offsets, rows.neighbours, MemoryKind::host);
+    auto scheduler = make_cpu_scheduler(search.steps(), on_cpu(1 << 10));
+    for (const std::uint32_t source : {0U, static_cast<std::uint32_t>(rows.offsets.size() / 3)}) {
+      CAPTURE(source);
+      auto graph = scheduler->prepare(search.graph(source));
+      for (int run = 0; run < 3; ++run) {
+        search.start(source);
+        REQUIRE(scheduler->run(graph).all_completed());
+        CHECK(search.distances() == rows.reference(source));
+      }
+    }
+  }
+}
+
+TEST_CASE("breadth first: tiles lose vertices, or lie scattered over the graph") {
+  const Rows rows = mesh(128);
+  std::vector<std::uint32_t> order = tile_order(rows.offsets, rows.neighbours, 1024);
+  std::vector<std::uint32_t> tiles(order.size());
+  for (std::uint32_t i = 0; i < order.size(); ++i) tiles[order[i]] = i / 1024;
+  std::uint32_t cut = 0;
+  for (std::uint32_t v = 0; v < order.size(); ++v) {
+    for (std::uint32_t e = rows.offsets[v]; e < rows.offsets[v + 1]; ++e) {
+      cut += tiles[v] != tiles[rows.neighbours[e]] ? 1 : 0;
+    }
+  }
+  CHECK(cut < 3000);  // tiles of 32 x 32 would have 2 x 2 x 3 x 128
+  std::sort(order.begin(), order.end());
+  for (std::uint32_t v = 0; v < order.size(); ++v) REQUIRE(order[v] == v);
+}
+
+TEST_CASE("breadth first: a source that is no vertex is searched from") {
+  const Rows rows = mesh(3);
+  BreadthFirst search(rows.offsets, rows.neighbours, MemoryKind::host);
+  CHECK_THROWS_WITH_AS(search.start(9), doctest::Contains("vertex 9"), UseError);
+  CHECK_THROWS_WITH_AS(search.graph(9), doctest::Contains("vertex 9"), UseError);
+  const std::vector<std::uint32_t> offsets{0, 1};
+  const std::vector<std::uint32_t> outside{1};
+  CHECK_THROWS_AS(BreadthFirst(offsets, outside, MemoryKind::host), UseError);
 }
 
 TEST_CASE("breadth first: rows that are no graph are read beyond their ends") {
@@ -128,4 +88,4 @@ TEST_CASE("breadth first: rows that are no graph are read beyond their ends") {
 }
 
 }  // namespace
-}  // namespace aatgs::search
+}  // namespace aatgs::search::test

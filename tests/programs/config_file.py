@@ -50,8 +50,6 @@ def wrong_content(p, table, key):
     refused(f"[{table}]\n{key} = 1.5\n", "is a number with a fraction: give an integer")
     refused(f"[{table}]\n{key} = -1\n", f"c.toml:2:{len(key) + 4}: {key} in [{table}]: ")
     refused(f"[{table}]\n{key} = 9223372036854775808\n", "c.toml:2:")
-    refused("[gpu]\nstreams = 4\n", "[gpu] has no key 'streams'")
-    refused("[gpu]\nstream_mode = 'x'\n", "[gpu] has no key 'stream_mode'")
     refused(f"[{table}]\n\"\\u001b[2J\\n{LONG}\" = 1\n", f"c.toml:2:1: [{table}] has no key '?[2J?aaa")
 
 
@@ -72,14 +70,21 @@ def no_file(p, table, key):
 
 def order(p, table, key):
     """A value of less weight goes before one of more, or its origin is another one's."""
-    p.put("c.toml", f"[{table}]\n{key} = 4\n".encode())
-    flag = "--" + key.replace("_", "-")
-    expect(printed(p, "--config", "c.toml")[table][key] == 4, "the file does not count")
-    expect(printed(p, "--config", "c.toml", flag, "8")[table][key] == 8, "the file goes first")
+    p.put("c.toml", f"[{table}]\n{key} = 40\n".encode())
+    flag = "--" + key.removesuffix("_ms").replace("_", "-")
+    expect(printed(p, "--config", "c.toml")[table][key] == 40, "the file does not count")
+    expect(printed(p, "--config", "c.toml", flag, "80")[table][key] == 80, "the file goes first")
     text = p.works("--config", "c.toml", "--print-config").stdout.decode()
-    expect(f"\n{key} = 4  # c.toml:2\n" in text, f"no origin: {text}")
-    text = p.works(flag, "8", "--print-config").stdout.decode()
-    expect(f"\n{key} = 8  # command line\n" in text, f"no origin: {text}")
+    expect(f"\n{key} = 40  # c.toml:2\n" in text, f"no origin: {text}")
+    text = p.works(flag, "80", "--print-config").stdout.decode()
+    expect(f"\n{key} = 80  # command line\n" in text, f"no origin: {text}")
+
+
+def no_such_key(p, table, key):
+    """A key of [gpu] that does nothing is taken."""
+    for name in ["streams = 4", "stream_mode = 'x'"]:
+        p.refuses("--config", p.put("c.toml", f"[gpu]\n{name}\n".encode()), "--print-config",
+                  about=f"[gpu] has no key '{name.split()[0]}'")
 
 
 def ring_order(p, table, key):
@@ -178,6 +183,46 @@ def rotated(p, table, key):
     expect(len(sequence) == 200, f"{len(sequence)} records")
 
 
+def of_stats(p, table, key):
+    """A file is taken before the command, of another command, or for a COMMAND that it does not concern."""
+    p.prefix = []
+    p.put("c.toml", b"[load]\nrate = 2000\nrun_ms = 200\n[gpu]\nexecutor = 'cpu'\nconfig_slots = 8\n")
+    p.refuses("--config", "c.toml", "load", about="--config")
+    run = json.loads(p.works("load", "--config", "c.toml", "--format", "json").stdout)
+    expect(run["config_slots"] == 8, f"{run}")
+    p.refuses("watch", "--once", "--config", "c.toml", about=": the tables are [watch]")
+    p.put("d.toml", b"[load]\nrate = 2000\n")
+    p.refuses("sweep", "--config", "d.toml", "--", "true", about="--rate is for the built-in load")
+
+
+def of_monitor(p, table, key):
+    """A filter in a file is not kept, or one on the command line is not before it."""
+    def record(sequence, phase, conflicts):
+        return json.dumps({"type": "metric", "sequence": sequence, "run_id": "r", "phase": phase,
+                           "timestamp": "2026-01-01T00:00:00.000000000Z", "monotonic_ns": 5,
+                           "step": sequence, "chromatic_number": 3, "conflicts": conflicts,
+                           "duration_ms": 1.0, "execution": {"mode": "disabled"},
+                           "parameters": None, "notes": None}) + "\n"
+    p.put("r.jsonl", "".join(record(i, phase, i % 2) for i, phase in
+                             enumerate(["whcr", "whcr", "memetic", "memetic", "quantum"])).encode())
+    p.put("c.toml", b"[monitor]\nphases = ['whcr', 'memetic']\nwhere = 'conflicts > 0'\n"
+                    b"format = 'jsonl'\ninterval_ms = 100\n")
+
+    def shown(*arguments):
+        lines = p.works("r.jsonl", *arguments).stdout.splitlines()
+        return [json.loads(line)["sequence"] for line in lines]
+
+    expect(shown("--config", "c.toml") == [1, 3], "the file's filters")
+    expect(shown("--config", "c.toml", "--phase", "quantum", "--where", "step>=0") == [4],
+           "the command line's filters")
+    rows = p.works("export", "csv", "r.jsonl", "--config", p.put("f.toml", b"[monitor]\nphases = ['quantum']\n"))
+    expect(len(rows.stdout.splitlines()) == 2, f"{rows.stdout!r}")
+    p.refuses("--config", "f.toml", "export", "csv", "r.jsonl", about="--config FILE")
+    p.refuses("r.jsonl", "--config", p.put("g.toml", b"[monitor]\ninterval_ms = 1\n"),
+              about="g.toml:2:15: interval_ms in [monitor]: ")
+    p.refuses("plot", "r.jsonl", "--config", "c.toml", about="[monitor] has no key 'format'")
+
+
 COMMON = {
     "a text that is no TOML": no_toml,
     "a table, key or value that is wrong": wrong_content,
@@ -185,14 +230,17 @@ COMMON = {
     order.__doc__: order,
     round_trip.__doc__: round_trip,
 }
-RINGS = {ring_order.__doc__: ring_order}
+RINGS = {ring_order.__doc__: ring_order, no_such_key.__doc__: no_such_key}
+COMMANDS = {"aatgs_stats": ["tune"]}  # of programs that take files behind one
 # Of each program: a key of an integer, and its own cases.
 PROGRAMS = {
+    "aatgs_stats": ("load", "step_us", {of_stats.__doc__: of_stats, no_such_key.__doc__: no_such_key}),
+    "aatgs_monitor": ("monitor", "interval_ms", {of_monitor.__doc__: of_monitor}),
     "aatgs_whcr": ("iterative", "slice", RINGS | {
         f.__doc__: f for f in [example, telemetry, telemetry_file, rotated]}),
     "jacobi": ("iterative", "repetitions", RINGS),
     "aatgs_bench": ("gpu", "hot_window", RINGS),
-    "aatgs_soak": ("soak", "cycles", {}),
+    "aatgs_soak": ("soak", "cycles", {no_such_key.__doc__: no_such_key}),
 }
 
 
@@ -203,7 +251,8 @@ def main(name, path):
     for hazard, case in cases.items():
         with tempfile.TemporaryDirectory(prefix="aatgs-test-") as folder:
             try:
-                case(Program(os.path.abspath(path), pathlib.Path(folder)), table, key)
+                case(Program(os.path.abspath(path), pathlib.Path(folder), COMMANDS.get(name, ())),
+                     table, key)
             except (Wrong, subprocess.TimeoutExpired) as error:
                 failed += 1
                 print(f"{name}: {hazard}: {error}")

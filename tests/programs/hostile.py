@@ -31,10 +31,10 @@ def expect(holds, what):
 
 
 class Program:
-    """The program in an empty folder of its own."""
+    """The program in an empty folder of its own. `prefix`: begins every command line."""
 
-    def __init__(self, path, folder):
-        self.path, self.folder = path, folder
+    def __init__(self, path, folder, prefix=()):
+        self.path, self.folder, self.prefix = path, folder, prefix
 
     def put(self, name, content):
         (self.folder / name).write_bytes(content)
@@ -47,7 +47,7 @@ class Program:
         # SIGXFSZ stays ignored, so that a file over the limit is an error of `write`.
         environment = {k: v for k, v in os.environ.items() if k not in ("AATGS_DIMACS_DIR", "AATGS_STATS")}
         environment |= env or {}
-        return subprocess.run([self.path, *arguments], cwd=self.folder, stdout=stdout,
+        return subprocess.run([self.path, *self.prefix, *arguments], cwd=self.folder, stdout=stdout,
                               stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment,
                               preexec_fn=before, restore_signals=False, timeout=60)
 
@@ -257,8 +257,8 @@ def stats_page(version=2, magic=b"AGSTATS1", pid=os.getpid()):
 def stats_values(p, good):
     p.refuses("list", "--format", "xml", about="--format 'xml'")
     p.refuses("watch", "--once", "--format", ESCAPE, about="--format '?[2J?")
-    p.refuses(about="subcommand")
-    p.refuses("lists")
+    p.refuses(about="A subcommand is required: list, watch, tune, sweep, load;")
+    p.refuses("lists", about="list, watch, tune, sweep, load")
     p.refuses(*good, "1", "2")
     for number in NUMBERS:
         p.refuses(*good, number)

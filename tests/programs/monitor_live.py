@@ -21,6 +21,7 @@ import time
 import xml.etree.ElementTree
 
 import hostile
+import trace_rules
 from hostile import Wrong, expect
 
 PATIENCE_S = 60
@@ -197,7 +198,7 @@ def malformed(scene):
     expect(errors == f"aatgs_monitor: {scene.file}:5: is not JSON: '{{oops}}'\n", errors)
     for mode in [[], ["--summary"], ["--format", "csv"], ["--once", "--tail"]]:
         scene.refused(scene.file, *mode, about="run.jsonl:5: is not JSON")
-    for command in [["plot"], ["export", "csv"], ["export", "prometheus"]]:
+    for command in [["plot"], ["export", "csv"], ["export", "prometheus"], ["export", "chrome"]]:
         scene.refused(*command, scene.file, about="run.jsonl:5: is not JSON")
     scene.refused(scene.folder, about="run.jsonl:5: is not JSON")
 
@@ -254,6 +255,29 @@ def no_run(scene):
     expect("no line of a run yet: waiting for one" in errors, errors)
 
 
+def check_chrome(text, records):
+    """Every record is a span that ends when it was written, and a point of a curve."""
+    trace = json.loads(text)
+    events = trace["traceEvents"]
+    processes = {e["pid"]: e["args"]["name"] for e in events if e["name"] == "process_name"}
+    spans = trace_rules.spans_of({"traceEvents": [e for e in events if e["ph"] != "C"]})
+    trace_rules.check_nesting(spans)
+    began = datetime.datetime.fromisoformat(trace["otherData"]["began"][:26])
+
+    def end_of(record):
+        return (datetime.datetime.fromisoformat(record["timestamp"][:26]) - began).total_seconds()
+
+    shown = sorted((processes[s[1]], s[5]["step"], s[4] / 1e6, (s[4] - s[3]) / 1e3) for s in spans)
+    told = sorted((f"{r['phase']}, run {r['run_id']}", r["step"], end_of(r), r["duration_ms"] or 0)
+                  for r in records)
+    expect(len(shown) == len(told), f"chrome: {shown} {told}")
+    for one, other in zip(shown, told):  # the times of `told` are whole microseconds
+        expect(one[:2] == other[:2] and abs(one[2] - other[2]) < 5e-6 and
+               abs(one[3] - other[3]) < 1e-5, f"chrome: {one} {other}")
+    curve = [e["args"]["value"] for e in events if e["ph"] == "C" and e["name"] == "conflicts"]
+    expect(sorted(curve) == sorted(r["conflicts"] for r in records), f"chrome: {curve}")
+
+
 def every_filter_in_every_mode(scene):
     """A filter does not work in some mode."""
     writer = Writer(scene.file, seconds_ago=7200)
@@ -291,10 +315,28 @@ def every_filter_in_every_mode(scene):
         totals = [line for line in lines("export", "prometheus", source)
                   if line.startswith("aatgs_run_records_total{")]
         expect(sum(int(line.split()[-1]) for line in totals) == count, f"prometheus {chosen}")
+        check_chrome("\n".join(lines("export", "chrome", source)), records)
         svg = "\n".join(lines("plot", source))
         xml.etree.ElementTree.fromstring(svg)
         expect(f"Run run-1, {count} records" in svg, f"plot {chosen}")
     scene.refused("plot", source, "--where", "conflicts>7", about="nothing to plot")
+    scene.refused("export", "chrome", source, "--where", "conflicts>7", about="nothing to show")
+
+
+def unknown_phase(scene):
+    """Nothing tells that a phase which is asked for does not occur."""
+    writer = Writer(scene.file)
+    writer.metrics(2)
+    writer.metrics(1, phase="memetic")
+    writer.summary()
+    for mode in [[], ["--summary"], ["--format", "csv"]]:
+        done = scene.run(scene.file, "--phase", "WHCR", "--phase", "memetic", *mode)
+        expect(done.stderr == "aatgs_monitor: no record is of the phase 'WHCR'; there are memetic, "
+               "whcr\n", f"{done.stderr!r}")
+        done = scene.run(scene.file, "--phase", "whcr", "--where", "step>99", *mode)
+        expect(done.stderr == "", f"{done.stderr!r}")
+    writer.metrics(100, phase="\x1b[2J")
+    expect(scene.run(scene.file, "--phase", "x").stderr.strip().isprintable(), "an order for the terminal")
 
 
 def directories(scene):
@@ -361,7 +403,8 @@ def outputs(scene):
     writer = Writer(scene.file)
     writer.metrics(20)
     program = hostile.Program(scene.monitor, scene.folder)
-    for command in [["plot", "run.jsonl"], ["export", "prometheus", "run.jsonl"]]:
+    for command in [["plot", "run.jsonl"], ["export", "prometheus", "run.jsonl"],
+                    ["export", "chrome", "run.jsonl"]]:
         for case in [hostile.unwritable("--output"), hostile.full_disk("--output")]:
             case(program, command)
     with open("/dev/full", "wb") as full:
@@ -379,7 +422,7 @@ def hostile_arguments(scene):
     for case in [hostile.unknown_arguments, hostile.streams, hostile.wrong_numbers(["--interval"])]:
         case(program, good)
     program.refuses(about="FILE is missing")
-    program.refuses("export", about="subcommand")
+    program.refuses("export", about="A subcommand is required: prometheus, chrome, csv;")
     program.refuses("plot", *good, "--tail", about="--tail")
     for option in ["--since", "--where", "--format", "--stall-after"]:
         for value in ["", "x", "-1", "1e99", "nan", hostile.LONG, hostile.ESCAPE]:
@@ -390,7 +433,7 @@ def hostile_arguments(scene):
 
 def main(monitor):
     cases = [rotation, truncation, disappears, malformed, torn, stalled, no_run,
-             every_filter_in_every_mode, directories, pipes, colors, outputs, hostile_arguments]
+             every_filter_in_every_mode, unknown_phase, directories, pipes, colors, outputs, hostile_arguments]
     failed = 0
     for case in cases:
         with tempfile.TemporaryDirectory(prefix="aatgs-test-") as folder:

@@ -1,17 +1,23 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""stats_live.py STATS: watches a program that runs, and what is left of it when it is killed.
+"""stats_live.py STATS screen|plain: watches a program that runs, and what is left of it when it is killed.
 
-The program is aatgs_stats' own load. Each case is a hazard. Prints a count as doctest does.
+The program is aatgs_stats' own load. plain: `watch` was built without ncurses. Each case is a hazard. Prints a count as doctest does.
 """
 
 import csv
+import fcntl
 import io
 import json
 import os
+import pty
+import select
+import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 PATIENCE_S = 60
@@ -97,12 +103,148 @@ def killed(scene):
     scene.show("watch", str(after["pid"]), "--once", status=2)
 
 
-def main(stats):
-    cases = [stands_still, forms_differ, killed]
+class Terminal:
+    """`watch` on a terminal of its own."""
+
+    def __init__(self, scene, *arguments, name="xterm", rows=24, columns=200):
+        self.ours, self.theirs = pty.openpty()
+        self.process = None
+        self.resize(rows, columns)
+        self.modes = termios.tcgetattr(self.theirs)
+        self.seen = b""
+        self.process = subprocess.Popen(
+            [scene.stats, "watch", *arguments], env={**scene.environment, "TERM": name},
+            stdin=self.theirs, stdout=self.theirs, stderr=self.theirs, start_new_session=True)
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        if self.process is not None:  # whose controlling terminal it is not
+            os.kill(self.process.pid, signal.SIGWINCH)
+
+    def more(self, patience):
+        if not select.select([self.ours], [], [], patience)[0]:
+            return False
+        self.seen += os.read(self.ours, 1 << 16)
+        return True
+
+    def shows(self, text):
+        """Waits for it; returns what was shown before."""
+        end = time.monotonic() + PATIENCE_S
+        while text not in self.seen:
+            expect(time.monotonic() < end and (self.more(0.1) or self.process.poll() is None),
+                   f"no {text!r}: {self.seen[-2000:]!r}")
+        before, _, after = self.seen.partition(text)
+        self.seen = text + after
+        return before
+
+    def type(self, keys):
+        os.write(self.ours, keys)
+
+    def end(self, status):
+        """What is written after the screen has been left."""
+        returned = self.process.wait(PATIENCE_S)
+        while self.more(0):
+            pass
+        modes = termios.tcgetattr(self.theirs)
+        os.close(self.ours)
+        os.close(self.theirs)
+        expect(returned == status, f"status {returned}, not {status}: {self.seen[-500:]!r}")
+        expect(modes == self.modes, "the terminal is not as it was")
+        expect(LEAVES in self.seen, "the screen is not left")
+        return self.seen.rpartition(LEAVES)[2]
+
+
+ENTERS, LEAVES = b"\x1b[?1049h", b"\x1b[?1049l"  # the other page of an xterm
+DOWN, PAGE_DOWN = b"\x1bOB", b"\x1b[6~"
+
+
+def drawn(scene):
+    """The live view shows nothing, does not go on, or leaves a terminal that is not as it was."""
+    name = f"{scene.load.pid}-0".encode()
+    terminal = Terminal(scene, "--interval", "50")
+    terminal.shows(ENTERS)
+    terminal.shows(b"1 context in " + scene.folder.encode())
+    terminal.shows(b"CONTEXT")
+    terminal.shows(name)
+    terminal.seen = b""
+    terminal.shows(b"\x1b[")  # it is drawn again: the ages change
+    terminal.type(b"jk " + DOWN)
+    terminal.seen = b""
+    terminal.resize(5, 30)
+    terminal.shows(b"CONTEXT")  # all of it anew
+    terminal.type(b"q")
+    terminal.end(0)
+    for how in (signal.SIGINT, signal.SIGTERM):
+        terminal = Terminal(scene)
+        terminal.shows(name)
+        os.kill(terminal.process.pid, how)
+        terminal.end(0)
+
+
+def small(scene):
+    """A view without room, or on a terminal that nobody knows, fails."""
+    for rows, columns in ((1, 1), (2, 10), (3, 500)):
+        terminal = Terminal(scene, "--interval", "20", rows=rows, columns=columns)
+        terminal.shows(ENTERS)
+        time.sleep(0.1)
+        terminal.type(b"j" + PAGE_DOWN + b"q")
+        terminal.end(0)
+    terminal = Terminal(scene, "--interval", "20", name="no-such-terminal")
+    for _ in range(3):
+        terminal.shows(f"{scene.load.pid}-0".encode())
+        terminal.seen = terminal.seen[1:]
+    terminal.process.kill()
+    terminal.process.wait()
+
+
+def scrolled(scene):
+    """Contexts that do not fit cannot be seen."""
+    others = [subprocess.Popen(
+        [scene.stats, "load", "--executor", "cpu", "--rate", "100", "--run-ms", "300000"],
+        env=scene.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(3)]
+    try:
+        end = time.monotonic() + PATIENCE_S
+        while len(scene.watch()) < 4:
+            expect(time.monotonic() < end, "no four contexts")
+        last = f"{max(page['pid'] for page in scene.watch())}-0".encode()
+        terminal = Terminal(scene, "--interval", "50", rows=4)
+        terminal.shows(f"{scene.load.pid}-0".encode())
+        time.sleep(0.3)
+        while terminal.more(0):
+            pass
+        expect(last not in terminal.seen, f"{terminal.seen!r}")
+        terminal.type(DOWN * 3)
+        time.sleep(0.3)
+        terminal.resize(4, 160)  # so that more is written than what has changed
+        terminal.shows(last)
+        terminal.type(b"q")
+        terminal.end(0)
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+    scene.show("list", "--clean")
+
+
+def gone(scene):
+    """The message that a process is gone is lost with the screen."""
+    terminal = Terminal(scene, str(scene.load.pid), "--interval", "50")
+    terminal.shows(f"{scene.load.pid}-0".encode())
+    scene.load.kill()
+    scene.load.wait()
+    scene.show("list", "--clean")
+    rest = terminal.end(2)
+    expect(b"aatgs_stats: process " in rest and rest.count(b"\n") == 1, f"{rest!r}")
+
+
+def run(stats, cases):
+    """With a load of their own; returns how many fail."""
     failed = 0
     with tempfile.TemporaryDirectory(prefix="aatgs-test-") as folder:
         scene = Scene(stats, folder)
         try:
+            scene.wait_for(lambda page: page["completed"] > 0)
             for case in cases:
                 try:
                     case(scene)
@@ -112,7 +254,16 @@ def main(stats):
         finally:
             scene.load.kill()
             scene.load.wait()
-    print(f"test cases: {len(cases)} | {len(cases) - failed} passed | {failed} failed | 0 skipped")
+    return failed
+
+
+def main(stats, screen):
+    groups = [[stands_still, forms_differ, killed]]
+    if screen == "screen":
+        groups += [[drawn, small, scrolled, gone]]
+    count = sum(len(group) for group in groups)
+    failed = sum(run(stats, group) for group in groups)
+    print(f"test cases: {count} | {count - failed} passed | {failed} failed | 0 skipped")
     return 1 if failed else 0
 
 

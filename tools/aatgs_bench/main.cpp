@@ -7,6 +7,7 @@
 #include <ctime>
 #include <iostream>
 
+#include "bfs.hpp"
 #include "cg.hpp"
 #include "checks.hpp"
 #include "floors.hpp"
@@ -17,6 +18,9 @@
 #include "report.hpp"
 #include "roads.hpp"
 #include "second_process.hpp"
+#include "sptrsv.hpp"
+#include "stream_overlap.hpp"
+#include "stream_pools.hpp"
 #include "tasks.hpp"
 #include "whcr.hpp"
 
@@ -101,9 +105,13 @@ int run(const Settings& settings) {
   measure_sweeps(plan, report);
   measure_roads(plan, report);
   measure_cg(plan, report);
+  measure_sptrsv(plan, report);
   measure_jacobi(plan, report);
   measure_whcr(plan, report);
   measure_tasks(plan, report);
+  measure_bfs(plan, report);
+  measure_stream_pools(plan, report);
+  measure_stream_overlap(plan, report);
   if (report.figures.empty()) {
     throw InputError("--only '" + settings.only + "' matches no figure; names look like " +
                      "fed16/spin/grid/10us/resident or floor/ping_pong");

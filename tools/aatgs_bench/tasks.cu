@@ -32,6 +32,9 @@ struct SpinTask {
   }
 };
 
+/// The same as a type of its own, so that the scheduler learns its length apart.
+struct LongTask : SpinTask {};
+
 /// A tree of tasks, each with eight children.
 struct TreeTask {
   static constexpr unsigned block_threads = 64;
@@ -49,22 +52,33 @@ struct TreeTask {
   }
 };
 
-using S = Steps<SpinTask, TreeTask>;
+using S = Steps<SpinTask, LongTask, TreeTask>;
 using Scheduler = TaskScheduler<S>;
 using Graph = TaskGraph<S>;
 
 constexpr auto patience = 20s;
+constexpr std::uint64_t longest_short_ns = 5000;
 constexpr std::uint32_t links = 2000;  // of the chain
+constexpr int trees = 400;  // of 585 tasks: at once, as a queue has them, they fit the spawn slots
 
-/// The graph of 10,000 tasks: 100 layers, each task behind one to three of the layer before.
-struct Layers {
-  static constexpr std::uint32_t width = 100;
-  static constexpr std::uint32_t depth = 100;
-  std::vector<std::vector<TaskId>> before = std::vector<std::vector<TaskId>>(width * depth);
+/// A random graph of 10,000 tasks.
+struct RandomGraph {
+  static constexpr std::uint32_t tasks = 10'000;
+  std::vector<std::vector<TaskId>> before = std::vector<std::vector<TaskId>>(tasks);
 
-  Layers() {
+  /// Each task behind none to three of the 2,000 before it.
+  RandomGraph() {
     std::mt19937 random(1);
-    for (std::uint32_t id = width; id < width * depth; ++id) {
+    for (std::uint32_t id = 1; id < tasks; ++id) {
+      for (std::uint32_t i = random() % 4; i > 0; --i) {
+        before[id].push_back(id - 1 - random() % std::min(id, 2000U));
+      }
+    }
+  }
+  /// In layers, each task behind one to three of the layer before.
+  explicit RandomGraph(std::uint32_t width) {
+    std::mt19937 random(1);
+    for (std::uint32_t id = width; id < tasks; ++id) {
       const std::uint32_t layer = id / width - 1;
       for (std::uint32_t i = 1 + random() % 3; i > 0; --i) {
         before[id].push_back(layer * width + random() % width);
@@ -75,7 +89,11 @@ struct Layers {
   [[nodiscard]] Graph graph(const std::vector<std::uint64_t>& ns) const {
     Graph graph;
     for (std::uint32_t id = 0; id < before.size(); ++id) {
-      graph.add<SpinTask>("task", {ns[id], {}}, before[id]);
+      if (ns[id] > longest_short_ns) {
+        graph.add<LongTask>("long task", {ns[id], {}}, before[id]);
+      } else {
+        graph.add<SpinTask>("task", {ns[id], {}}, before[id]);
+      }
     }
     return graph;
   }
@@ -91,7 +109,7 @@ std::unique_ptr<Scheduler> make(const Plan& plan, std::uint32_t each_sm,
   options.context.workers = gpu_multiprocessors(plan.context.device) * each_sm;
   options.spawn_slots = 1 << 18;
   options.order = order;
-  return make_scheduler(S(SpinTask{}, TreeTask{}), options);
+  return make_scheduler(S(SpinTask{}, LongTask{}, TreeTask{}), options);
 }
 
 /// Runs the graph for about as long as the plan says; `value` of each report is a sample.
@@ -131,7 +149,7 @@ class Tasks {
     add("rate_" + std::to_string(each_sm), "M/s",
         "empty tasks spawned and run, " + std::to_string(each_sm) + " workers on each SM", [&] {
           Graph graph;
-          for (int i = 0; i < 4096; ++i) graph.add<TreeTask>("tree", {3, {}});
+          for (int i = 0; i < trees; ++i) graph.add<TreeTask>("tree", {3, {}});
           return sample(plan_, *make(plan_, each_sm), graph, [](const GraphReport& r, double) {
             return static_cast<double>(r.summary.completed) / r.device_us();
           });
@@ -160,34 +178,40 @@ class Tasks {
     });
   }
 
-  void layers() {
-    const Layers layers;
-    const std::vector<std::uint64_t> ns(layers.before.size(), 2000);
-    add("graph_10k_resident", "us", "10,000 tasks of 2 us, queue to report", [&] {
-      return sample(plan_, *make(plan_, 4), layers.graph(ns),
+  /// `name` of the shape, whose layers are `width` tasks wide, for `each_sm` workers on each SM.
+  void layers(const std::string& name, std::uint32_t width, std::uint32_t each_sm) {
+    const RandomGraph layers(width);
+    const std::vector<std::uint64_t> ns(RandomGraph::tasks, 2000);
+    const std::string shape = "10,000 tasks of 2 us in layers of " + std::to_string(width);
+    add(name + "_resident", "us", shape + ", queue to report", [&] {
+      return sample(plan_, *make(plan_, each_sm), layers.graph(ns),
                     [](const GraphReport&, double us) { return us; });
     });
-    add("graph_10k_cuda_graph", "us", "the same as one CUDA graph, launch to synchronise",
+    add(name + "_cuda_graph", "us", "the same as one CUDA graph, launch to synchronise",
         [&] { return cuda_graph(layers); });
-    add("resubmit", "ns", "host time by task to run it again with new configs",
-        [&] { return resubmit(layers, ns); });
+  }
+
+  void again() {
+    add("resubmit", "ns", "host time by task to run 10,000 again with new configs", [&] {
+      return resubmit(RandomGraph(100), std::vector<std::uint64_t>(RandomGraph::tasks, 2000));
+    });
   }
 
   void mixed() {
-    const Layers layers;
+    const RandomGraph tasks;
     std::mt19937 random(2);
-    std::vector<std::uint64_t> ns(layers.before.size());
+    std::vector<std::uint64_t> ns(RandomGraph::tasks);
     for (auto& length : ns) length = random() % 10 == 0 ? 20'000 : 1000;
     const std::pair<const char*, TaskOrder> orders[] = {
         {"mixed_critical_path", TaskOrder::critical_path}, {"mixed_fifo", TaskOrder::fifo}};
     for (const auto& [road, order] : orders) {
-      add(road, "us", "10,000 tasks, one in ten of 20 us, the others of 1 us",
-          [&] { return sample(plan_, *make(plan_, 1, order), layers.graph(ns), device_us); });
+      add(road, "us", "10,000 tasks of a random graph, one in ten of 20 us, the others of 1 us",
+          [&] { return sample(plan_, *make(plan_, 1, order), tasks.graph(ns), device_us); });
     }
   }
 
  private:
-  std::vector<double> resubmit(const Layers& layers, const std::vector<std::uint64_t>& ns) {
+  std::vector<double> resubmit(const RandomGraph& layers, const std::vector<std::uint64_t>& ns) {
     auto scheduler = make(plan_, 4);
     auto prepared = scheduler->prepare(layers.graph(ns));
     std::vector<double> samples;
@@ -204,7 +228,7 @@ class Tasks {
     return samples;
   }
 
-  std::vector<double> cuda_graph(const Layers& layers);
+  std::vector<double> cuda_graph(const RandomGraph& layers);
 
   const Plan& plan_;
   Report& report_;
@@ -217,7 +241,7 @@ __global__ void spin_kernel(SpinTask::Config config) {
   }
 }
 
-std::vector<double> Tasks::cuda_graph(const Layers& layers) {
+std::vector<double> Tasks::cuda_graph(const RandomGraph& layers) {
   cudaGraph_t graph = nullptr;
   AATGS_CUDA(cudaGraphCreate(&graph, 0), "making a graph");
   std::vector<cudaGraphNode_t> nodes(layers.before.size());
@@ -257,10 +281,12 @@ std::vector<double> Tasks::cuda_graph(const Layers& layers) {
 
 void measure_tasks(const Plan& plan, Report& report) {
   Tasks tasks(plan, report);
-  for (const std::uint32_t each_sm : {1U, 4U, 8U}) tasks.rate(each_sm);
+  for (const std::uint32_t each_sm : {1U, 4U, 7U}) tasks.rate(each_sm);
   tasks.edge();
-  for (const std::uint32_t each_sm : {1U, 4U}) tasks.fan(each_sm);
-  tasks.layers();
+  for (const std::uint32_t each_sm : {1U, 4U, 7U}) tasks.fan(each_sm);
+  tasks.layers("graph_10k", 100, 1);
+  tasks.layers("graph_10k_wide", 500, 4);
+  tasks.again();
   tasks.mixed();
   measure_cholesky(plan, report);
 }

@@ -11,10 +11,13 @@
 #include <system_error>
 #include <thread>
 
+#include "configuration.hpp"
 #include "end_signals.hpp"
 #include "feed.hpp"
 #include "filter.hpp"
 #include "live_views.hpp"
+#include "phase_names.hpp"
+#include "phase_trace.hpp"
 #include "plot.hpp"
 #include "program.hpp"
 #include "run_source.hpp"
@@ -24,6 +27,8 @@
 
 namespace aatgs::monitor {
 namespace {
+
+using program::EndSignals;
 
 constexpr int stalled_status = 3;
 
@@ -96,10 +101,11 @@ std::unique_ptr<View> view_of(const Choices& choices) {
 }
 
 /// One look; whether there was anything new. What came before a malformed line is shown.
-bool look(RunSource& source, View& view, bool last, bool at_once) {
+bool look(RunSource& source, View& view, PhaseNames& phases, bool last, bool at_once) {
   bool news = false;
   const auto take = [&](const Line& line) {
     news = true;
+    if (line.type == Line::Type::metric) phases.add(line.record.phase);
     view.take(line);
     if (at_once) view.show(false);
   };
@@ -118,15 +124,20 @@ int watch(const Choices& choices) {
   const auto stall = stall_after(choices);
   const auto view = view_of(choices);
   RunSource source = source_of(choices);
+  PhaseNames phases;
   const bool last = choices.once || !choices.tail;
   for (;;) {
-    const bool news = look(source, *view, last, source.is_pipe() && !choices.summary);
+    const bool news = look(source, *view, phases, last, source.is_pipe() && !choices.summary);
     view->show(news);
     if (const auto message = stall ? source.stalled(*stall) : std::nullopt) {
       say(*message);
       return stalled_status;
     }
-    if (last || source.ended()) return 0;
+    if (last || source.ended()) {
+      if (const std::string missing = phases.missing(choices.phases); !missing.empty())
+        say(missing);
+      return 0;
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(choices.interval_ms));
   }
 }
@@ -198,6 +209,26 @@ int export_prometheus(const Choices& choices) {
   return 0;
 }
 
+int export_chrome(const Choices& choices) {
+  program::require_writable(choices.output);
+  const Filter filter = filter_of(choices);
+  PhaseTrace trace;
+  source_of(choices).look(
+      [&](const Line& line) {
+        if (line.type == Line::Type::metric && filter.passes(line.record)) trace.add(line.record);
+      },
+      true);
+  if (trace.records() == 0) {
+    throw InputError(printable(choices.path) + ": no record passes the filters: nothing to show");
+  }
+  put_out(choices, trace.to_chrome());
+  if (trace.left_out() > 0) {
+    say(std::to_string(trace.left_out()) + " records after the first " +
+        std::to_string(PhaseTrace::most) + " are left out: --since, --where or --phase chooses");
+  }
+  return 0;
+}
+
 int plot(const Choices& choices) {
   program::require_writable(choices.output);
   const Filter filter = filter_of(choices);
@@ -220,27 +251,26 @@ int plot(const Choices& choices) {
   return 0;
 }
 
-void add_input(CLI::App& command, Choices& choices) {
+using program::Configuration;
+
+void add_input(CLI::App& command, Configuration& config, Choices& choices) {
   command.add_option("FILE", choices.path, "a run's file, or a directory: all *.jsonl runs in it");
-  command.add_option("--phase", choices.phases, "only of this phase; may be given again")
+  auto table = config.table("monitor");
+  table.add({"phases", "--phase"}, choices.phases, "only of this phase; may be given again")
       ->type_name("NAME")
       ->allow_extra_args(false);
-  command
-      .add_option("--since", choices.since, "only since a time (UTC), or for the last 10m, 1h30m")
+  table
+      .add({"since", "--since"}, choices.since,
+           "only since a time (UTC), or for the last 10m, 1h30m")
       ->type_name("TIME");
-  command.add_option("--where", choices.where, "only where it holds: 'conflicts>0 && phase==whcr'")
+  table
+      .add({"where", "--where"}, choices.where, "only where it holds: 'conflicts>0 && phase==whcr'")
       ->type_name("EXPRESSION");
 }
 
-CLI::App* add_command(CLI::App& app, const char* name, const char* says, Choices& choices,
-                      bool with_output) {
-  CLI::App* command = app.add_subcommand(name, says);
-  add_input(*command, choices);
-  if (with_output) {
-    command->add_option("--output", choices.output, "write it here, not to the standard output")
-        ->type_name("FILE");
-  }
-  return command;
+void add_output(CLI::App& command, Choices& choices) {
+  command.add_option("--output", choices.output, "write it here, not to the standard output")
+      ->type_name("FILE");
 }
 
 void add_serve_option(CLI::App& app, Choices& choices) {
@@ -256,18 +286,21 @@ void add_serve_option(CLI::App& app, Choices& choices) {
   }
 }
 
-void add_watch_options(CLI::App& app, Choices& choices) {
+void add_watch_options(CLI::App& app, Configuration& config, Choices& choices) {
+  auto table = config.table("monitor");
   app.add_flag("--tail", choices.tail, "follow what is written, until the run ends");
   app.add_flag("--summary", choices.summary, "show a table of the phases, not each record");
-  app.add_option("--format", choices.format, "text, jsonl or csv")->type_name("FORMAT");
+  table.add({"format", "--format"}, choices.format, "text, jsonl or csv")->type_name("FORMAT");
   app.add_flag("--once", choices.once, "look once, also with --tail");
-  app.add_option("--interval", choices.interval_ms,
-                 "milliseconds between two looks of --tail, --serve")
+  table
+      .add({"interval_ms", "--interval"}, choices.interval_ms,
+           "milliseconds between two looks of --tail, --serve")
       ->check(program::whole_number())
       ->check(CLI::Range(10, 3'600'000))
       ->type_name("MS");
-  app.add_option("--stall-after", choices.stall_after,
-                 "leave with status 3 if a run without summary has no new record for so long")
+  table
+      .add({"stall_after", "--stall-after"}, choices.stall_after,
+           "leave with status 3 if a run without summary has no new record for so long")
       ->type_name("SECONDS");
 }
 
@@ -282,7 +315,9 @@ constexpr const char* footer =
     "                                                # /api/contexts\n"
     "  aatgs_monitor plot run.jsonl --output run.svg\n"
     "  aatgs_monitor export prometheus run.jsonl --output run.prom\n"
+    "  aatgs_monitor export chrome run.jsonl --output run.trace.json\n"
     "  aatgs_monitor export csv run.jsonl >run.csv\n"
+    "  aatgs_monitor run.jsonl --config monitor.toml # --print-config shows what can be in it\n"
     "--where: FIELD OP VALUE, joined by && and ||; OP: == != < <= > >= ~ (contains). FIELD: "
     "phase,\n"
     "step, colors, conflicts, duration_ms, mode, stream, ticket, reason, name, sequence, "
@@ -298,23 +333,39 @@ constexpr const char* footer =
 
 int main(int argc, char** argv) {
   namespace monitor = aatgs::monitor;
+  using aatgs::program::Configuration;
   monitor::Choices choices;
   CLI::App app("Shows what runs tell in their telemetry files, live or afterwards",
                "aatgs_monitor");
   app.footer(monitor::footer);
-  monitor::add_input(app, choices);
-  monitor::add_watch_options(app, choices);
-  monitor::add_serve_option(app, choices);
-  CLI::App* plot = monitor::add_command(app, "plot", "draw conflicts and colours over time, as SVG",
-                                        choices, true);
+  CLI::App* plot = app.add_subcommand("plot", "draw conflicts and colours over time, as SVG");
   CLI::App* exports = app.add_subcommand("export", "write the telemetry in another format");
   exports->require_subcommand(1);
-  CLI::App* prometheus = monitor::add_command(
-      *exports, "prometheus", "figures of each phase, in its text format", choices, true);
-  CLI::App* csv = monitor::add_command(*exports, "csv", "every record, a row each", choices, false);
-  return aatgs::program::run(app, argc, argv, [&] {
+  CLI::App* prometheus =
+      exports->add_subcommand("prometheus", "figures of each phase, in its text format");
+  CLI::App* chrome =
+      exports->add_subcommand("chrome", "each phase's steps over time, for ui.perfetto.dev");
+  CLI::App* csv = exports->add_subcommand("csv", "every record, a row each");
+  Configuration of_all(app);
+  Configuration of_plot(*plot);
+  Configuration of_prometheus(*prometheus);
+  Configuration of_chrome(*chrome);
+  Configuration of_csv(*csv);
+  monitor::add_input(app, of_all, choices);
+  monitor::add_watch_options(app, of_all, choices);
+  monitor::add_serve_option(app, choices);
+  monitor::add_input(*plot, of_plot, choices);
+  monitor::add_input(*prometheus, of_prometheus, choices);
+  monitor::add_input(*chrome, of_chrome, choices);
+  monitor::add_input(*csv, of_csv, choices);
+  monitor::add_output(*plot, choices);
+  monitor::add_output(*prometheus, choices);
+  monitor::add_output(*chrome, choices);
+  Configuration* const commands[] = {&of_all, &of_plot, &of_prometheus, &of_chrome, &of_csv};
+  return run(app, commands, argc, argv, [&] {
     if (plot->parsed()) return monitor::plot(choices);
     if (prometheus->parsed()) return monitor::export_prometheus(choices);
+    if (chrome->parsed()) return monitor::export_chrome(choices);
     if (csv->parsed()) return monitor::export_csv(choices);
     return choices.port ? monitor::serve(choices) : monitor::watch(choices);
   });

@@ -15,7 +15,9 @@
 #include <thread>
 #include <vector>
 
+#include "configuration.hpp"
 #include "program.hpp"
+#include "screen.hpp"
 #include "tune_command.hpp"
 #include "view.hpp"
 
@@ -67,11 +69,27 @@ std::vector<PublishedContext> pages_of(const Choices& choices, const std::string
   return pages;
 }
 
+int watch_on(Screen& screen, const Choices& choices, const std::string& directory,
+             std::vector<PublishedContext> pages) {
+  const std::chrono::milliseconds interval(choices.interval_ms);
+  for (;;) {
+    const std::string title = "aatgs_stats watch   " + std::to_string(pages.size()) +
+                              (pages.size() == 1 ? " context" : " contexts") + " in " + directory;
+    const std::string text = show_statistics(pages, Format::text, host_now_ns());
+    if (!screen.show(title, text, interval)) return 0;
+    pages = pages_of(choices, directory);
+  }
+}
+
 int watch(const Choices& choices) {
   const Format format = parse_format(choices.format);
   const std::string directory = directory_of(choices);
-  const bool in_place = format == Format::text && !choices.once && isatty(STDOUT_FILENO) == 1;
   std::vector<PublishedContext> pages = pages_of(choices, directory);
+  const bool goes_on = format == Format::text && !choices.once;
+  if (const auto screen = goes_on ? Screen::open() : nullptr) {
+    return watch_on(*screen, choices, directory, std::move(pages));
+  }
+  const bool in_place = goes_on && isatty(STDOUT_FILENO) == 1;
   for (;;) {
     constexpr const char* clear_screen = "\x1b[H\x1b[J";
     std::cout << (in_place ? clear_screen : "") << show_statistics(pages, format, host_now_ns());
@@ -99,82 +117,87 @@ void add_list(CLI::App& command, Choices& choices) {
   add_common(command, choices);
 }
 
+using program::Configuration;
+using program::OptionNames;
+using Table = Configuration::Table;
+
 template <class Value>
-CLI::Option* add_number(CLI::App& command, const std::string& name, Value& value, int least,
-                        int most, const std::string& description) {
-  return command.add_option(name, value, description)
+CLI::Option* add_number(Table table, const OptionNames& names, Value& value, int least, int most,
+                        const std::string& description) {
+  return table.add(names, value, description)
       ->check(program::whole_number())
       ->check(CLI::Range(least, most))
       ->type_name("N");
 }
 
-void add_watch(CLI::App& command, Choices& choices) {
+void add_watch(CLI::App& command, Configuration& config, Choices& choices) {
   command.add_option("PID", choices.pid, "only of this process")->check(program::whole_number());
   command.add_flag("--once", choices.once, "once, then leave");
-  add_number(command, "--interval", choices.interval_ms, 10, 3'600'000,
+  Table table = config.table("watch");
+  add_number(table, {"interval_ms", "--interval"}, choices.interval_ms, 10, 3'600'000,
              "milliseconds between two looks")
       ->type_name("MS");
   add_common(command, choices);
 }
 
 /// The options of the built-in load.
-std::vector<CLI::Option*> add_load(CLI::App& command, TuneChoices& choices) {
+std::vector<CLI::Option*> add_load(Configuration& config, TuneChoices& choices) {
   constexpr int most = 1'000'000;
   Load& load = choices.load;
   ContextOptions& options = choices.options;
-  add_format(command, choices.format);
+  Table of_load = config.table("load");
+  Table gpu = config.table("gpu");
   return {
-      add_number(command, "--step-us", load.step_us, 0, most, "length of a step"),
-      add_number(command, "--rate", load.rate, 0, 1'000'000'000,
+      add_number(of_load, {"step_us", "--step-us"}, load.step_us, 0, most, "length of a step"),
+      add_number(of_load, {"rate", "--rate"}, load.rate, 0, 1'000'000'000,
                  "configs/s at most; 0: as fast as it can"),
-      add_number(command, "--burst", load.burst, 1, most, "configs queued at once"),
-      add_number(command, "--reader-us", load.reader_us, 0, most,
+      add_number(of_load, {"burst", "--burst"}, load.burst, 1, most, "configs queued at once"),
+      add_number(of_load, {"reader_us", "--reader-us"}, load.reader_us, 0, most,
                  "that the host is busy with a telemetry"),
-      command.add_flag("--large-telemetry", load.large_telemetry, "of 4 KiB instead of 64 bytes"),
-      add_number(command, "--run-ms", load.milliseconds, 1, 3'600'000, "that it queues"),
-      command
-          .add_option_function<std::string>(
-              "--executor",
-              [&](const std::string& name) { options.executor = parse_executor(name); },
-              "automatic, resident or cpu")
+      of_load.add({"large_telemetry", "--large-telemetry"}, load.large_telemetry,
+                  "of 4 KiB instead of 64 bytes"),
+      add_number(of_load, {"run_ms", "--run-ms"}, load.milliseconds, 1, 3'600'000,
+                 "that it queues"),
+      gpu.add_choice({"executor", "--executor"}, options.executor, parse_executor,
+                     "automatic, resident or cpu")
           ->type_name("NAME"),
-      add_number(command, "--device", options.device, 0, most, "CUDA ordinal"),
-      add_number(command, "--cpu-threads", options.cpu_threads, 0, 4096,
+      add_number(gpu, {"device_id", "--device"}, options.device, 0, most, "CUDA ordinal"),
+      add_number(gpu, {"cpu_threads", "--cpu-threads"}, options.cpu_threads, 0, 4096,
                  "of the cpu executor; 0: one for each hardware thread"),
   };
 }
 
-void add_single_run(CLI::App& command, TuneChoices& choices) {
+void add_single_run(CLI::App& command, Configuration& config, TuneChoices& choices) {
   constexpr int any = std::numeric_limits<int>::max();
-  add_load(command, choices);
-  add_number(command, "--config-slots", choices.options.config_slots, 0, any,
+  add_format(command, choices.format);
+  add_load(config, choices);
+  Table gpu = config.table("gpu");
+  add_number(gpu, {"config_slots", "--config-slots"}, choices.options.config_slots, 0, any,
              "otherwise as AATGS_CONFIG_SLOTS says, or 1024");
-  add_number(command, "--telemetry-slots", choices.options.telemetry_slots, 0, any,
+  add_number(gpu, {"telemetry_slots", "--telemetry-slots"}, choices.options.telemetry_slots, 0, any,
              "otherwise as AATGS_TELEMETRY_SLOTS says, or 1024");
 }
 
-void add_tuning(CLI::App& command, TuneChoices& choices) {
-  std::vector<CLI::Option*> only_load = add_load(command, choices);
-  const auto add_policies = [&](const char* name, auto& policies, const char* description) {
-    only_load.push_back(
-        command.add_option(name, policies, description)->delimiter(',')->type_name("LIST"));
+/// Returns the options that a COMMAND leaves without a meaning.
+std::vector<CLI::Option*> add_tuning(CLI::App& command, Configuration& config,
+                                     TuneChoices& choices) {
+  add_format(command, choices.format);
+  std::vector<CLI::Option*> only_load = add_load(config, choices);
+  Table table = config.table("tune");
+  const auto add_policies = [&](const OptionNames& names, auto& policies, const char* description) {
+    only_load.push_back(table.add(names, policies, description)->delimiter(',')->type_name("LIST"));
   };
-  add_policies("--config-policy", choices.config_policies, "of block, reject");
-  add_policies("--telemetry-policy", choices.telemetry_policies,
+  add_policies({"config_policies", "--config-policy"}, choices.config_policies, "of block, reject");
+  add_policies({"telemetry_policies", "--telemetry-policy"}, choices.telemetry_policies,
                "of block, drop_newest, overwrite_oldest");
   constexpr int any = std::numeric_limits<int>::max();
-  add_number(command, "--min-slots", choices.limits.least, 0, any, "of either ring");
-  add_number(command, "--max-slots", choices.limits.most, 0, any, "of either ring");
-  add_number(command, "--repeat", choices.repeat, 1, 1000,
+  add_number(table, {"min_slots", "--min-slots"}, choices.limits.least, 0, any, "of either ring");
+  add_number(table, {"max_slots", "--max-slots"}, choices.limits.most, 0, any, "of either ring");
+  add_number(table, {"repeat", "--repeat"}, choices.repeat, 1, 1000,
              "runs of each setting, of which the fastest counts");
-  add_number(command, "--timeout", choices.timeout_s, 1, 86'400, "for a run of COMMAND")
+  add_number(table, {"timeout_s", "--timeout"}, choices.timeout_s, 1, 86'400,
+             "for a run of COMMAND")
       ->type_name("SECONDS");
-  command.final_callback([only_load, &choices] {
-    for (const CLI::Option* option : only_load) {
-      if (choices.command.empty() || option->count() == 0) continue;
-      throw InputError(option->get_name() + " is for the built-in load, not for a COMMAND");
-    }
-  });
   command.footer(
       "Examples:\n"
       "  aatgs_stats tune -- ./solver input.txt\n"
@@ -185,6 +208,14 @@ void add_tuning(CLI::App& command, TuneChoices& choices) {
       "set them itself; its standard output is thrown away. Of the rings: mean/peak in use.\n"
       "A peak of 40 to 80 % is ideal; under 20 %: batch more, or shrink the ring; over 90 %, or\n"
       "any overflow: enlarge it.");
+  return only_load;
+}
+
+void refuse_for_command(const std::vector<CLI::Option*>& only_load) {
+  for (const CLI::Option* option : only_load) {
+    if (option->count() == 0) continue;
+    throw InputError(option->get_name() + " is for the built-in load, not for a COMMAND");
+  }
 }
 
 /// What follows `--`, which is taken off the arguments.
@@ -202,6 +233,7 @@ constexpr const char* overview =
     "  aatgs_stats watch                     # until Ctrl-C\n"
     "  aatgs_stats watch 4711 --once --format json\n"
     "  aatgs_stats tune -- ./solver input.txt\n"
+    "  aatgs_stats tune --config load.toml   # --print-config shows what can be in it\n"
     "  aatgs_stats sweep --help              # for tuning\n"
     "Of each ring: how full now/mean/peak. OVERFLOW: configs without room + telemetry lost.\n"
     "P50, P99: from queueing a config to its telemetry. AGE: since the program last used it.\n"
@@ -212,6 +244,7 @@ constexpr const char* overview =
 }  // namespace aatgs
 
 int main(int argc, char** argv) {
+  using aatgs::program::Configuration;
   aatgs::Choices choices;
   aatgs::TuneChoices tuning;
   CLI::App app(
@@ -226,18 +259,26 @@ int main(int argc, char** argv) {
       "tune", "finds ring sizes for `-- COMMAND ...` or the built-in load, in some ten runs");
   CLI::App* sweep = app.add_subcommand("sweep", "the same, by all sizes");
   CLI::App* load = app.add_subcommand("load", "runs the built-in load once");
+  Configuration of_watch(*watch);
+  Configuration of_tune(*tune);
+  Configuration of_sweep(*sweep);
+  Configuration of_load(*load);
   aatgs::add_list(*list, choices);
-  aatgs::add_watch(*watch, choices);
-  aatgs::add_tuning(*tune, tuning);
-  aatgs::add_tuning(*sweep, tuning);
-  aatgs::add_single_run(*load, tuning);
+  aatgs::add_watch(*watch, of_watch, choices);
+  const auto only_load = aatgs::add_tuning(*tune, of_tune, tuning);
+  const auto only_load_of_sweep = aatgs::add_tuning(*sweep, of_sweep, tuning);
+  aatgs::add_single_run(*load, of_load, tuning);
   const bool has_command = std::find(argv, argv + argc, std::string_view("--")) != argv + argc;
   tuning.command = aatgs::take_command(argc, argv);
-  return aatgs::program::run(app, argc, argv, [&] {
+  Configuration* const commands[] = {&of_watch, &of_tune, &of_sweep, &of_load};
+  return run(app, commands, argc, argv, [&] {
     const bool tunes = tune->parsed() || sweep->parsed();
     if (has_command && (!tunes || tuning.command.empty())) {
       throw aatgs::InputError("-- stands before a COMMAND of `tune` and `sweep`: " +
                               std::string(tunes ? "name one" : "leave it out"));
+    }
+    if (!tuning.command.empty()) {
+      aatgs::refuse_for_command(tune->parsed() ? only_load : only_load_of_sweep);
     }
     if (tunes) return aatgs::tune_workload(tuning, sweep->parsed());
     if (load->parsed()) return aatgs::run_load_once(tuning);

@@ -152,7 +152,9 @@ std::vector<std::string> Configuration::tables() const {
 }
 
 std::string Configuration::toml() const {
-  std::string out = "# " + app_.get_name() + " --print-config\n";
+  const CLI::App* const parent = app_.get_parent();
+  const std::string before = parent != nullptr ? parent->get_name() + " " : "";
+  std::string out = "# " + before + app_.get_name() + " --print-config\n";
   for (const std::string& table : tables()) {
     out += "\n[" + table + "]\n";
     for (const Entry& entry : entries_) {
@@ -191,6 +193,23 @@ std::string Configuration::json() const {
 int run(Configuration& config, int argc, char** argv, const std::function<int()>& body) {
   config.prepare();
   return run(config.app_, argc, argv, [&] { return config.settle() ? 0 : body(); });
+}
+
+int run(CLI::App& app, std::span<Configuration* const> commands, int argc, char** argv,
+        const std::function<int()>& body) {
+  for (Configuration* command : commands) command->prepare();
+  return run(app, argc, argv, [&] {
+    for (Configuration* command : commands) {
+      const CLI::App& of = command->app_;
+      if (!of.parsed()) continue;
+      if (of.get_subcommands().empty()) return command->settle() ? 0 : body();
+      if (of.get_option("--config")->count() + of.get_option("--print-config")->count() == 0)
+        continue;
+      throw InputError("--config and --print-config stand behind the command: " + of.get_name() +
+                       " " + of.get_subcommands().front()->get_name() + " --config FILE");
+    }
+    return body();
+  });
 }
 
 }  // namespace aatgs::program

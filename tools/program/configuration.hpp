@@ -6,6 +6,7 @@
 #include <deque>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -59,6 +60,8 @@ class Configuration {
 
  private:
   friend int run(Configuration& config, int argc, char** argv, const std::function<int()>& body);
+  friend int run(CLI::App& app, std::span<Configuration* const> commands, int argc, char** argv,
+                 const std::function<int()>& body);
 
   struct Entry {
     ConfigKey key;
@@ -116,6 +119,11 @@ class Configuration::Table {
 /// As `run` of program.hpp.
 int run(Configuration& config, int argc, char** argv, const std::function<int()>& body);
 
+/// The same for a program with subcommands, of which some, or `app` itself where none is given,
+/// take a file each.
+int run(CLI::App& app, std::span<Configuration* const> commands, int argc, char** argv,
+        const std::function<int()>& body);
+
 namespace detail {
 
 template <class T>
@@ -130,7 +138,9 @@ struct Shape {
 template <class T>
 struct Shape<std::vector<T>> : Shape<T> {
   static constexpr bool is_list = true;
-  static std::optional<std::string> text(const std::vector<T>& value) { return config_text(value); }
+  static std::optional<std::string> text(const std::vector<T>& value) {
+    return value.empty() ? std::nullopt : std::optional(config_text(value));
+  }
 };
 template <class T>
 struct Shape<std::optional<T>> : Shape<T> {

@@ -75,6 +75,12 @@ GpuTable& GpuTable::hot_window() {
   return *this;
 }
 
+GpuTable& GpuTable::events() {
+  add({"event_slots", "--event-slots"}, &ContextOptions::event_slots,
+      "what each SM runs is shown in the trace, from a ring of so many events; 0: it is not");
+  return *this;
+}
+
 GpuTable& GpuTable::park_after() {
   using std::chrono::milliseconds;
   constexpr std::uint64_t longest_ms = 1'000'000'000;

@@ -29,6 +29,7 @@ class GpuTable {
   GpuTable& hot_window();   ///< hot_window
   GpuTable& park_after();   ///< park_after_ms
   GpuTable& bounded();      ///< bounded
+  GpuTable& events();       ///< event_slots
 
  private:
   template <class T>

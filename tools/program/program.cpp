@@ -20,6 +20,20 @@ namespace {
 
 enum Status { wrong_input = 2, failed = 1 };
 
+/// What CLI11 says, with the commands that there are where one is missing.
+std::string account(const CLI::App& app, const CLI::ParseError& error) {
+  std::string text = error.what();
+  if (dynamic_cast<const CLI::RequiredError*>(&error) == nullptr) return text;
+  const CLI::App* last = &app;
+  while (!last->get_subcommands().empty()) last = last->get_subcommands().front();
+  if (last->get_require_subcommand_min() == 0) return text;
+  const auto commands = last->get_subcommands([](const CLI::App*) { return true; });
+  for (std::size_t i = 0; i < commands.size(); ++i) {
+    text += (i == 0 ? ": " : ", ") + commands[i]->get_name();
+  }
+  return text;
+}
+
 int report(const CLI::App& app, std::string_view message, Status status) {
   std::cerr << app.get_name() << ": " << printable(message, 1000) << "\n";
   return status;
@@ -58,7 +72,7 @@ int run(CLI::App& app, int argc, char** argv, const std::function<int()>& body) 
   try {
     return run_body(app, argc, argv, body);
   } catch (const CLI::ParseError& e) {
-    return report(app, std::string(e.what()) + "; --help lists the options", wrong_input);
+    return report(app, account(app, e) + "; --help lists the options", wrong_input);
   } catch (const InputError& e) {
     return report(app, e.what(), wrong_input);
   } catch (const OptionError& e) {

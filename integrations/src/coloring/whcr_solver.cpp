@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <aatgs/host/host_clock.hpp>
 #include <aatgs/host/memory.hpp>
 #include <aatgs/integrations/coloring/generators.hpp>
 #include <aatgs/integrations/coloring/matching_hierarchy.hpp>
@@ -135,8 +136,12 @@ struct WhcrSolver::State {
   [[nodiscard]] std::uint32_t length_of_next(std::uint32_t index) const;
   RuntimeConfig next_config(std::uint32_t index);
   void start(std::span<const Color> initial);
-  void note_queued(std::uint32_t index);
+  bool try_queue(std::uint32_t index);
   void feed(const WhcrLimits& limits, Clock::time_point end);
+  [[nodiscard]] bool traces_workers() const;
+  void trace_workers();
+  enum class Patience { none, some };
+  std::optional<WhcrContext::Done> next_done(Patience patience);
   /// All that is done, waited for a while; false: nothing was.
   bool collect(WhcrProgress& progress, const SliceObserver& each_slice);
   void start_tuning();
@@ -155,6 +160,7 @@ struct WhcrSolver::State {
   std::vector<std::uint32_t> conflicts;
   bool solved = false;
   std::optional<WhcrHypertune> tuning;
+  Clock::time_point traced_at;  ///< when workers' events were read
 };
 
 std::uint32_t WhcrSolver::State::length_of_next(std::uint32_t index) const {
@@ -205,10 +211,18 @@ void WhcrSolver::State::start(std::span<const Color> initial) {
   if (ahead) waiting.insert(waiting.end(), {0, 0});
 }
 
-void WhcrSolver::State::note_queued(std::uint32_t index) {
+/// The next slice of a search; false: there is no room.
+bool WhcrSolver::State::try_queue(std::uint32_t index) {
+  const RuntimeConfig config = next_config(index);
+  RunTrace* trace = options.trace;
+  const std::uint64_t begin = trace != nullptr ? host_now_ns() : 0;
+  const QueueResult queued = context.try_queue(config);
+  if (!queued) return false;
+  if (trace != nullptr) trace->queued(queued.ticket, begin, host_now_ns());
   ++searches[index].slices;
   searches[index].iterations += length_of_next(index);
   if (tuning) tuning->queued(index);
+  return true;
 }
 
 void WhcrSolver::State::feed(const WhcrLimits& limits, Clock::time_point end) {
@@ -223,21 +237,43 @@ void WhcrSolver::State::feed(const WhcrLimits& limits, Clock::time_point end) {
       waiting.pop_front();
       continue;
     }
-    if (!context.try_queue(next_config(index))) return;
-    note_queued(index);
+    if (!try_queue(index)) return;
     waiting.pop_front();
   }
 }
 
+auto WhcrSolver::State::next_done(Patience patience) -> std::optional<WhcrContext::Done> {
+  RunTrace* trace = options.trace;
+  const std::uint64_t begin = trace != nullptr ? host_now_ns() : 0;
+  auto done =
+      patience == Patience::none ? context.poll() : context.wait(std::chrono::milliseconds(50));
+  if (done && trace != nullptr) trace->polled(*done, begin, host_now_ns());
+  return done;
+}
+
+bool WhcrSolver::State::traces_workers() const {
+  return options.trace != nullptr && options.context.event_slots != 0;
+}
+
+/// Now and then, before there are more events than slots.
+void WhcrSolver::State::trace_workers() {
+  constexpr auto interval = std::chrono::milliseconds(20);
+  const auto now = Clock::now();
+  if (now - traced_at < interval) return;
+  traced_at = now;
+  options.trace->add(context.read_events());
+}
+
 bool WhcrSolver::State::collect(WhcrProgress& progress, const SliceObserver& each_slice) {
-  auto done = context.wait(std::chrono::milliseconds(50));
+  auto done = next_done(Patience::some);
   const bool some = done.has_value();
-  for (; done; done = context.poll()) {
+  for (; done; done = next_done(Patience::none)) {
     if (tuning) tuning->observe(done->telemetry);
     const WhcrSlice ended = slice_of(*done);
     count(ended, progress);
     if (each_slice) each_slice(ended);
   }
+  if (traces_workers()) trace_workers();
   return some;
 }
 
@@ -273,6 +309,10 @@ WhcrResult WhcrSolver::State::finish(WhcrProgress progress, std::span<const Colo
   result.hypertune_actions = tuning ? tuning->actions() : 0;
   result.hypertune_paid = tuning ? tuning->paid() : 0;
   result.stats = context.stats();
+  if (traces_workers()) {
+    (void)context.park(std::chrono::seconds(1));  // for the event of the kernel's stay
+    options.trace->add(context.read_events());
+  }
   return result;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <aatgs/device/grid_group.cuh>
+#include <aatgs/runtime/event_ring.hpp>
 #include <aatgs/runtime/port.hpp>
 #include <cstdint>
 
@@ -17,6 +18,7 @@ struct ResidentArgs {
   ResidentState* state;         ///< device memory
   std::uint64_t* claims;        ///< block scope: [workers] ticket a worker holds, or `no_ticket`
   GridCell* cells;              ///< grid scope: [2][workers]
+  EventRing events;             ///< off, or what workers write of each config
   Granule* staging;             ///< grid scope: [staging_slots][config.shape.granules + 1]
   std::uint64_t park_after_ns;  ///< 0: never
   std::uint64_t leave_after;    ///< configs of a port in one launch; 0: any number
@@ -28,6 +30,23 @@ struct ResidentArgs {
 };
 
 static_assert(std::is_trivially_copyable_v<ResidentArgs>);
+
+/// The SM that this block is on.
+__device__ inline std::uint32_t sm_number() {
+  std::uint32_t number;
+  asm volatile("mov.u32 %0, %%smid;" : "=r"(number));
+  return number;
+}
+
+/// Writes down what this block did. One thread. Out of line: a kernel whose log is off should not
+/// be larger for it.
+__device__ __noinline__ inline void note_block(const EventRing& ring, EventKind kind,
+                                               std::uint64_t ticket, std::uint64_t taken_ns,
+                                               std::uint64_t started_ns,
+                                               std::uint64_t finished_ns) {
+  note_event(ring, {ticket, taken_ns, started_ns, finished_ns, kind,
+                    static_cast<std::uint16_t>(sm_number()), blockIdx.x});
+}
 
 /// `Progress` in two loads.
 __device__ inline Progress read_progress(const Progress& progress) {

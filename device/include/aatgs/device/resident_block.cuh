@@ -200,6 +200,11 @@ __global__ void __launch_bounds__(step_block_threads<Step>(), 1)
           record.value().status = CompletionStatus::failed;
           record.value().code = shared.code;
         }
+        if (args.events.is_on()) {
+          const Record& r = record.value();
+          note_block(args.events, EventKind::config, ticket, r.taken_ns, r.started_ns,
+                     r.finished_ns);
+        }
       }
       device_fence();  // what this step wrote is visible before its telemetry is
       __syncwarp();

@@ -128,6 +128,10 @@ __global__ void __launch_bounds__(step_block_threads<Step>(), 1)
     if (threadIdx.x < 32) {
       ArrivalFlags flags{};
       if (threadIdx.x == 0) {
+        if (args.events.is_on()) {
+          note_block(args.events, EventKind::config, ticket, 0, record.value().started_ns,
+                     timer_ns());
+        }
         auto flag = ArrivalFlag::none;
         if (shared.failed != 0) {
           flag = ArrivalFlag::failed;

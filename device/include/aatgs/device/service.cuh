@@ -15,10 +15,23 @@ class Service {
         port_(args.ports[WarpLanes::rank() < args.port_count ? WarpLanes::rank() : 0]),
         mine_(WarpLanes::rank() < args.port_count),
         first_(load_shared(&port_.state->near.taken)),
-        quiet_since_(now()) {}
+        arrived_(now()),
+        quiet_since_(arrived_) {}
 
   /// Until the workers have left.
   __device__ void run() {
+    serve();
+    if (args_.events.is_on() && WarpLanes::rank() == 0) {
+      note_block(args_.events, EventKind::presence, args_.launch, 0, arrived_, timer_ns());
+    }
+  }
+
+ private:
+  static constexpr std::uint32_t nap_ns = 200;
+  /// Longer than a host's store can wait in its store buffer.
+  static constexpr std::uint64_t store_drain_ns = 50'000;
+
+  __device__ void serve() {
     announce(Presence::running);
     if (args_.bounded) return run_bounded();
     for (;;) {
@@ -33,11 +46,6 @@ class Service {
       __nanosleep(nap_ns);
     }
   }
-
- private:
-  static constexpr std::uint32_t nap_ns = 200;
-  /// Longer than a host's store can wait in its store buffer.
-  static constexpr std::uint64_t store_drain_ns = 50'000;
 
   __device__ Command read_command() const {
     return static_cast<Command>(__shfl_sync(~0U, load_shared(&args_.control->command), 0));
@@ -127,6 +135,7 @@ class Service {
   bool mine_;
   std::uint64_t first_;
   std::uint64_t taken_ = no_ticket;
+  std::uint64_t arrived_;
   std::uint64_t quiet_since_;
 };
 

@@ -174,6 +174,11 @@ class AutomaticExecutor final : public Executor<Config, Telemetry> {
   void request_abort() override { has_ended_ = true; }
   [[nodiscard]] std::string hang_report() const override { return road_->hang_report(); }
 
+  void read_events(WorkerEvents& into) override {
+    for (const auto& road : retired_) road->read_events(into);
+    road_->read_events(into);
+  }
+
   void check() override {
     if (has_ended_) road_->request_abort();
     if (has_ended_ || way_ == BatchWay::one_by_one) road_->check();

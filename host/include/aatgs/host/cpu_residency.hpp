@@ -36,6 +36,7 @@ class CpuResidency final : public Residency {
       : Residency(std::move(memory)),
         control_(this->memory().control()),
         step_(step),
+        events_(this->memory().event_ring()),
         scope_(options.scope),
         count_(cpu_thread_count(options)),
         grid_(scope_ == Scope::grid ? count_ : 1, abort_) {
@@ -143,12 +144,22 @@ class CpuResidency final : public Residency {
 
   void finish(const TelemetryRing& ring, std::uint32_t worker, std::uint64_t ticket,
               CpuGroupShared& shared, MessageBuffer<Record>& record) {
-    record.value().finished_ns = host_now_ns();
+    Record& r = record.value();
+    r.finished_ns = host_now_ns();
+    if (events_.is_on() && scope_ == Scope::block) {
+      note(worker, ticket, r.taken_ns, r.started_ns, r.finished_ns);
+    }
     if (shared.failed.exchange(false)) {
       record.value().status = CompletionStatus::failed;
       record.value().code = shared.code;
     }
     publish_completion(SingleLane{}, ring, worker, ticket, record.words());
+  }
+
+  void note(std::uint32_t worker, std::uint64_t ticket, std::uint64_t taken_ns,
+            std::uint64_t started_ns, std::uint64_t finished_ns) const {
+    note_event(events_, {ticket, taken_ns, started_ns, finished_ns, EventKind::config,
+                         static_cast<std::uint16_t>(worker), worker});
   }
 
   void enter(CpuGroup& group) {
@@ -187,7 +198,9 @@ class CpuResidency final : public Residency {
       }
       grid_.barrier.arrive_and_wait();
       if (leaving_) break;
+      const std::uint64_t started_ns = events_.is_on() ? host_now_ns() : 0;
       step_(group, grid_config_.value(), rank == 0 ? grid_record_.value().telemetry : ignored);
+      if (events_.is_on()) note(rank, ticket, 0, started_ns, host_now_ns());
       grid_.barrier.arrive_and_wait();
       if (rank == 0) finish(port.telemetry, 0, ticket, grid_, grid_record_);
     }
@@ -199,6 +212,7 @@ class CpuResidency final : public Residency {
 
   ControlBlock& control_;
   Step step_;
+  EventRing events_;
   Scope scope_;
   std::uint32_t count_;
   std::atomic<bool> abort_ = false;

@@ -3,6 +3,7 @@
 
 #include <aatgs/host/errors.hpp>
 #include <aatgs/host/options.hpp>
+#include <aatgs/host/worker_events.hpp>
 #include <aatgs/runtime/completion.hpp>
 #include <chrono>
 #include <cstdint>
@@ -102,6 +103,9 @@ class Executor {
   /// One line on the configs that are not back: which run, which wait, and where the device has
   /// given up a wait. Readable while the GPU is wedged. Empty: there are none.
   [[nodiscard]] virtual std::string hang_report() const { return {}; }
+
+  /// Appends what workers have done since the last call, of all ports. Throws `DeviceError`.
+  virtual void read_events([[maybe_unused]] WorkerEvents& into) {}
 
   /// Throws `DeviceError` if the GPU has failed, `UseError` if another port or thread has ended the
   /// executor, `TimeoutError` if it does not start. Slow: for waits, not for every config.

@@ -114,6 +114,14 @@ class alignas(line_bytes) GpuExecutionContext {
   /// empty if there are none. For a wait that took too long, or after a `shutdown` that failed.
   [[nodiscard]] std::string hang_report() const { return executor_->hang_report(); }
 
+  /// What workers of all ports have done since the last call; nothing without `event_slots`. The
+  /// events of a config are there when its completion is, but for those that were dropped.
+  [[nodiscard]] WorkerEvents read_events() {
+    WorkerEvents events;
+    executor_->read_events(events);
+    return events;
+  }
+
   /// What it runs on, and why that was chosen.
   [[nodiscard]] ExecutorKind executor() const { return choice().kind; }
   [[nodiscard]] const std::string& reason() const { return choice().reason; }

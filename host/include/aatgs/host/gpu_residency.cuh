@@ -6,6 +6,7 @@
 #include <aatgs/host/cuda_check.hpp>
 #include <aatgs/host/detail/stream_handle.hpp>
 #include <aatgs/host/kernel_shape.cuh>
+#include <aatgs/host/nvtx_range.hpp>
 #include <aatgs/host/preflight.hpp>
 #include <aatgs/host/residency.hpp>
 #include <algorithm>
@@ -52,6 +53,7 @@ class GpuResidency final : public Residency {
     args_.claims = claims_.data();
     args_.cells = cells_.data();
     args_.staging = staging_.data();
+    args_.events = this->memory().event_ring();
     args_.park_after_ns = static_cast<std::uint64_t>(options.park_after.count());
     args_.step_deadline_ns = static_cast<std::uint64_t>(options.step_deadline.count());
     args_.leave_after = options.leave_after;
@@ -189,6 +191,7 @@ class GpuResidency final : public Residency {
   }
 
   cudaError_t launch() {
+    const NvtxRange range("launch resident kernel");
     void* arguments[] = {&args_, &step_};
     return cudaLaunchCooperativeKernel(reinterpret_cast<const void*>(kernel_), dim3(shape_.blocks),
                                        dim3(shape_.threads), arguments, shape_.scratch_bytes,

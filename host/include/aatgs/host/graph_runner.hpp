@@ -55,7 +55,9 @@ class GraphRunner {
   GraphRunner(const GraphRunner&) = delete;
   GraphRunner& operator=(const GraphRunner&) = delete;
 
-  /// Throws `UseError` for a plan with a circle, an empty one, or one of more than `most_tasks`.
+  /// Throws `UseError` for a plan with a circle, an empty one, or one of more than `most_tasks`;
+  /// `TimeoutError` if the kernel does not leave the GPU for it, which it does after the graphs on
+  /// their way.
   [[nodiscard]] std::shared_ptr<GraphState> prepare(TaskPlan plan,
                                                     std::span<const TaskPiece> configs,
                                                     std::uint32_t result_pieces);
@@ -79,6 +81,7 @@ class GraphRunner {
   GraphReport collect(const Completion<TaskGraphSummary>& done);
   void learn(const TaskGraphSummary& summary);
   void rank(GraphState& graph);
+  void make_room();
 
   SchedulerOptions options_;
   MemoryKind kind_;
@@ -87,6 +90,7 @@ class GraphRunner {
   std::uint64_t reranked_ = 0;
   TaskRunEnd broken_ = TaskRunEnd::none;  ///< by a run after which no other can be
   std::deque<std::shared_ptr<GraphState>> queued_;
+  std::vector<std::shared_ptr<GraphState>> graphs_;  ///< all, until `make_room` or the end
   Context context_;
 };
 

@@ -84,6 +84,10 @@ struct ContextOptions {
   std::uint32_t hot_window = 128;  ///< block scope: most workers that poll the bus at a time
   /// Whether `aatgs_stats` can watch the context (see host/statistics_page.hpp).
   bool publish_statistics = true;
+  /// Events of workers that are kept until `read_events`, 64 bytes each; 0: none, else a power of
+  /// two from 1024 on, and at least 64 for each worker so that none is left without room. With the
+  /// executors resident and cpu.
+  std::uint32_t event_slots = 0;
   std::uint64_t first_ticket = 0;  ///< at most `max_first_ticket`
 };
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/host/event_ring_memory.hpp>
 #include <aatgs/host/memory.hpp>
 #include <aatgs/host/options.hpp>
 #include <aatgs/runtime/port.hpp>
+#include <memory>
 #include <vector>
 
 namespace aatgs {
@@ -63,8 +65,13 @@ class ResidentMemory {
   [[nodiscard]] ControlBlock& control() const;
   /// In the workers' memory.
   [[nodiscard]] ResidentState* state() const;
+  /// Null without `event_slots`.
+  [[nodiscard]] EventRingMemory* events() const { return events_.get(); }
+  /// Off without them.
+  [[nodiscard]] EventRing event_ring() const;
 
  private:
+  std::unique_ptr<EventRingMemory> events_;
   std::vector<PortMemory> ports_;
   Memory control_;
   Memory state_;

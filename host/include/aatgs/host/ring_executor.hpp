@@ -94,6 +94,11 @@ class alignas(line_bytes) RingExecutor final : public Executor<Config, Telemetry
     return describe_open(taken, waiting) + wedged;
   }
 
+  void read_events(WorkerEvents& into) override {
+    EventRingMemory* const events = residency_->memory().events();
+    if (events != nullptr) events->read(into);
+  }
+
   void check() override {
     if (residency_->has_ended()) {
       throw UseError(

@@ -3,6 +3,7 @@
 
 #include <aatgs/host/detail/waiter.hpp>
 #include <aatgs/host/gpu_execution_context.hpp>
+#include <aatgs/host/nvtx_range.hpp>
 
 namespace aatgs {
 
@@ -169,6 +170,8 @@ QueueResult GpuExecutionContext<C, T>::queue(const C& config) {
 template <class C, class T>
 QueueResult GpuExecutionContext<C, T>::queue(const C& config, Deadline deadline) {
   QueueResult result = try_queue(config);
+  if (result || result.status == QueueStatus::closed) return result;
+  const NvtxRange range("queue: no room");
   detail::Waiter waiter(deadline);
   while (!result && result.status != QueueStatus::closed && waiter.again([this] { check(); })) {
     result.status = submit(config, Attempt::again);
@@ -278,6 +281,7 @@ bool GpuExecutionContext<C, T>::run_batch_aside(std::span<const C> configs,
 
 template <class C, class T>
 auto GpuExecutionContext<C, T>::execute_batch(std::span<const C> configs) -> std::vector<Done> {
+  const NvtxRange range("execute_batch");
   throw_failure();
   if (closed_) {
     throw UseError("execute_batch on a context that has been shut down: make a new context");
@@ -318,6 +322,7 @@ auto GpuExecutionContext<C, T>::execute_batch(std::span<const C> configs) -> std
 
 template <class C, class T>
 bool GpuExecutionContext<C, T>::flush(Deadline deadline) {
+  const NvtxRange range("flush");
   throw_failure();
   detail::Waiter waiter(deadline);
   while (!closed_ && (in_flight() > 0 || !executor_->idle())) {
@@ -328,6 +333,7 @@ bool GpuExecutionContext<C, T>::flush(Deadline deadline) {
 
 template <class C, class T>
 bool GpuExecutionContext<C, T>::park(Deadline deadline) {
+  const NvtxRange range("park");
   throw_failure();
   const auto begin = std::chrono::steady_clock::now();
   if (!flush(deadline)) return false;
@@ -480,6 +486,7 @@ bool GpuExecutionContext<C, T>::drain(Deadline deadline) {
 
 template <class C, class T>
 bool GpuExecutionContext<C, T>::shutdown(StopMode mode, Deadline deadline) {
+  const NvtxRange range("shutdown");
   if (closed_) {
     stopped_ = stopped_ || executor_->stop(StopMode::abort, deadline);
     return stopped_ && (!failure_ || mode == StopMode::abort);

@@ -3,6 +3,7 @@
 
 #include <aatgs/host/gpu_execution_context.hpp>
 #include <aatgs/host/hypertune_controller.hpp>
+#include <aatgs/host/run_trace.hpp>
 #include <aatgs/integrations/coloring/graph.hpp>
 #include <aatgs/runtime/kernel_telemetry.hpp>
 #include <aatgs/runtime/runtime_config.hpp>
@@ -34,6 +35,9 @@ struct WhcrOptions {
   std::optional<HypertuneOptions> hypertune_options;
   /// Is given each of their actions and what came of it, from within `run`, which it holds up.
   std::function<void(const RunMetric&)> hypertune_report;
+
+  /// Is told when each slice was queued, ran, and was polled; must outlive the runs.
+  RunTrace* trace = nullptr;
 };
 
 /// When a run ends; it also ends when a search has found a legal coloring.

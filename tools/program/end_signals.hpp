@@ -5,7 +5,7 @@
 #include <csignal>
 #include <ctime>
 
-namespace aatgs::monitor {
+namespace aatgs::program {
 
 /// Takes SIGINT and SIGTERM as a wish to end, for whoever asks. Make it before any thread.
 class EndSignals {
@@ -33,4 +33,4 @@ class EndSignals {
   bool came_ = false;
 };
 
-}  // namespace aatgs::monitor
+}  // namespace aatgs::program

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <aatgs/runtime/platform.hpp>
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <thread>
+
+namespace aatgs::detail {
+
+/// The pause between two looks at something that may take long: hot at first, since most waits
+/// are short, and later asleep, since other threads need the cores.
+class Pause {
+ public:
+  void take() {
+    if (++looks_ < hot_looks) return cpu_relax();
+    const auto now = std::chrono::steady_clock::now();
+    if (looks_ == hot_looks) begin_ = now;
+    const auto passed = now - begin_;
+    if (passed < hot) {
+      std::this_thread::yield();
+    } else {
+      std::this_thread::sleep_for(std::clamp<std::chrono::nanoseconds>(passed / 64, least, most));
+    }
+  }
+  void reset() { looks_ = 0; }
+
+ private:
+  static constexpr unsigned hot_looks = 64;
+  static constexpr std::chrono::microseconds hot{200}, least{20}, most{500};
+
+  unsigned looks_ = 0;
+  std::chrono::steady_clock::time_point begin_;
+};
+
+/// Asks until `is_done()`; false: not within `deadline`. Asks at least once.
+template <class IsDone>
+bool poll_until(std::chrono::nanoseconds deadline, IsDone is_done) {
+  if (is_done()) return true;
+  const auto begin = std::chrono::steady_clock::now();
+  Pause pause;
+  while (std::chrono::steady_clock::now() - begin < deadline) {
+    pause.take();
+    if (is_done()) return true;
+  }
+  return false;
+}
+
+/// For messages: "12 ms".
+inline std::string in_ms(std::chrono::nanoseconds time) {
+  return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(time).count()) +
+         " ms";
+}
+
+}  // namespace aatgs::detail

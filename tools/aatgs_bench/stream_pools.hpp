@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "plan.hpp"
+#include "report.hpp"
+
+namespace aatgs::bench {
+
+/// Pools of streams and of memory:
+/// `stream/load_balanced`, `stream/round_robin`: mean completion of mixed long and short jobs that
+/// come at a steady rate and keep two thirds of four streams busy.
+/// `stream/allocator_...`, `stream/cuda_malloc_...`: an allocation and its free, by size; a million
+/// of the first must not make the pool grow.
+void measure_stream_pools(const Plan& plan, Report& report);
+
+}  // namespace aatgs::bench
