@@ -2,9 +2,10 @@
 // The library's own executors.
 #pragma once
 
-#include <vector>
-
 #include <aatgs/host/make_context.cuh>
+#include <deque>
+#include <optional>
+#include <vector>
 
 #include "driver.cuh"
 
@@ -13,16 +14,32 @@ namespace aatgs::bench {
 /// A context on the executor that the options name.
 template <class Step>
 class ContextRoad final : public BenchRoad {
+  using Context = GpuExecutionContext<BenchConfig, BenchTelemetry>;
+
  public:
   ContextRoad(const Step& step, const ContextOptions& options)
       : context_(make_context<BenchConfig, BenchTelemetry>(step, options)) {}
 
   void submit(const BenchConfig& config) override {
-    if (context_.queue(config)) return;
-    throw Error("no room for a config: give --config-slots and --telemetry-slots at least 64");
+    // A config that is late by as many others as there are slots holds up those that need its slot,
+    // and they come free only as completions are collected.
+    Patience patience;
+    while (!context_.try_queue(config)) {
+      if (auto done = context_.poll()) {
+        early_.push_back(*done);
+      } else {
+        patience.breathe(early_.size());
+      }
+    }
   }
   bool collect(std::uint64_t& ticket, BenchTelemetry& telemetry) override {
-    const auto done = context_.poll();
+    std::optional<Context::Done> done;
+    if (early_.empty()) {
+      done = context_.poll();
+    } else {
+      done = early_.front();
+      early_.pop_front();
+    }
     if (!done) return false;
     require_ok(*done);
     ticket = done->ticket;
@@ -46,8 +63,6 @@ class ContextRoad final : public BenchRoad {
   }
 
  private:
-  using Context = GpuExecutionContext<BenchConfig, BenchTelemetry>;
-
   static void require_ok(const Context::Done& done) {
     if (done.ok()) return;
     throw Error("ticket " + std::to_string(done.ticket) + " failed with code " +
@@ -55,6 +70,7 @@ class ContextRoad final : public BenchRoad {
   }
 
   Context context_;
+  std::deque<Context::Done> early_;  ///< collected before anybody asked
   std::uint64_t batch_ticket_ = 0;
 };
 
