@@ -121,6 +121,17 @@ class Terminal:
         if self.process is not None:  # whose controlling terminal it is not
             os.kill(self.process.pid, signal.SIGWINCH)
 
+    def shows_resized(self, rows, columns, text):
+        """Makes it draw all of it anew, and waits for that."""
+        self.resize(rows, columns)
+        told = time.monotonic()
+        end = told + PATIENCE_S
+        while text not in self.seen:
+            expect(time.monotonic() < end, f"no {text!r}: {self.seen[-2000:]!r}")
+            if not self.more(0.1) or time.monotonic() > told + 2:
+                told = time.monotonic()  # ThreadSanitizer has been seen to lose a signal
+                os.kill(self.process.pid, signal.SIGWINCH)
+
     def more(self, patience):
         if not select.select([self.ours], [], [], patience)[0]:
             return False
@@ -170,8 +181,7 @@ def drawn(scene):
     terminal.shows(b"\x1b[")  # it is drawn again: the ages change
     terminal.type(b"jk " + DOWN)
     terminal.seen = b""
-    terminal.resize(5, 30)
-    terminal.shows(b"CONTEXT")  # all of it anew
+    terminal.shows_resized(5, 30, b"CONTEXT")
     terminal.type(b"q")
     terminal.end(0)
     for how in (signal.SIGINT, signal.SIGTERM):
@@ -216,8 +226,7 @@ def scrolled(scene):
         expect(last not in terminal.seen, f"{terminal.seen!r}")
         terminal.type(DOWN * 3)
         time.sleep(0.3)
-        terminal.resize(4, 160)  # so that more is written than what has changed
-        terminal.shows(last)
+        terminal.shows_resized(4, 160, last)  # more is written than what has changed
         terminal.type(b"q")
         terminal.end(0)
     finally:
