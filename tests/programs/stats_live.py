@@ -64,7 +64,7 @@ class Scene:
 
 def stands_still(scene):
     """A program that runs is shown without progress."""
-    first = scene.wait_for(lambda page: page["completed"] > 0)
+    first = scene.wait_for(lambda page: page.get("completed", 0) > 0)  # a new page has no report
     later = scene.wait_for(lambda page: page["completed"] > first["completed"])
     expect(later["submitted"] == later["completed"] + later["failed"] + later["dropped"] +
            later["in_flight"], f"it does not add up: {later}")

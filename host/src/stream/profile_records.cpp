@@ -2,6 +2,7 @@
 #include "profile_records.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "../chrome_trace.hpp"
@@ -18,7 +19,8 @@ using Times = std::vector<std::pair<std::int64_t, std::int64_t>>;
 nanoseconds covered(Times times) {
   std::sort(times.begin(), times.end());
   std::int64_t sum = 0;
-  std::int64_t end = 0;
+  // Not 0: what a stream did before the profiler's clock began has times below that.
+  std::int64_t end = std::numeric_limits<std::int64_t>::min();
   for (const auto& [from, to] : times) {
     const std::int64_t start = std::max(from, end);
     if (to <= start) continue;
@@ -102,6 +104,8 @@ std::string ProfileRecords::trace(const std::string& device) const {
   for (std::uint32_t i = 0; i < streams.size(); ++i) {
     trace.name_track(process, i + 1, streams[i].name);
   }
+  std::int64_t origin = 0;
+  for (const ProfileRecord& record : records) origin = std::min(origin, record.begin_ns);
   for (const ProfileRecord& record : records) {
     const ProfiledOperation& operation = streams[record.stream].operations[record.operation];
     std::string args = "{\"kind\":";
@@ -115,8 +119,8 @@ std::string ProfileRecords::trace(const std::string& device) const {
     }
     args += '}';
     trace.span(process, record.stream + 1, operation.name,
-               static_cast<std::uint64_t>(record.begin_ns),
-               static_cast<std::uint64_t>(record.end_ns), args);
+               static_cast<std::uint64_t>(record.begin_ns - origin),
+               static_cast<std::uint64_t>(record.end_ns - origin), args);
   }
   return trace.whole();
 }
