@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "scripted_device.hpp"
+#include "stream_test_support.hpp"
 
 namespace {
 thread_local std::size_t allocations = 0;
@@ -36,29 +37,17 @@ namespace aatgs {
 namespace {
 
 using namespace std::chrono_literals;
+using test::contains;
 using test::Door;
 using test::Meeting;
+using test::message_of;
+using test::patience;
 using test::ScriptedDevice;
-
-constexpr auto patience = 20s;
 
 std::vector<std::uint64_t> numbers_of(const std::vector<FinishedOperation>& finished) {
   std::vector<std::uint64_t> numbers;
   for (const FinishedOperation& one : finished) numbers.push_back(one.id.number);
   return numbers;
-}
-
-std::string message_of(const auto& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 TEST_CASE("coordinator: a dependency between streams is not waited for") {

@@ -13,40 +13,23 @@
 #include <vector>
 
 #include "scripted_device.hpp"
+#include "stream_test_support.hpp"
 
 namespace aatgs {
 namespace {
 
 using namespace std::chrono_literals;
+using test::contains;
 using test::Door;
 using test::Meeting;
+using test::message_of;
+using test::patience;
 using test::ScriptedDevice;
+using test::wait_until;
 using Names = std::vector<std::string>;
 
-constexpr auto patience = 20s;
 constexpr auto carried = PipelineBufferKind::carried;
 constexpr auto nothing = [](const StageCall&) {};
-
-std::string message_of(const auto& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-void wait_until(const auto& is_true) {
-  const auto begin = std::chrono::steady_clock::now();
-  while (!is_true() && std::chrono::steady_clock::now() - begin < patience) {
-    std::this_thread::yield();
-  }
-  CHECK(is_true());
-}
 
 /// One int goes to another.
 StageWork map_int(auto f) {

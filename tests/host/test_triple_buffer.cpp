@@ -13,18 +13,21 @@
 #include <vector>
 
 #include "scripted_device.hpp"
+#include "stream_test_support.hpp"
 
 namespace aatgs {
 namespace {
 
 using namespace std::chrono_literals;
 using test::Door;
+using test::message_of;
+using test::patience;
 using test::ScriptedDevice;
+using test::wait_until;
 using State = TripleBufferState;
 using States = std::vector<TripleBufferState>;
 using Buffer = GpuTripleBuffer<int>;
 
-constexpr auto patience = 20s;
 constexpr auto nothing = [](StreamTarget, int*, int*) {};
 
 /// Each output is its input times ten.
@@ -37,23 +40,6 @@ void submit_filled(Buffer& buffer, int with, auto work) {
   auto slot = buffer.acquire(patience);
   std::ranges::fill(slot.input(), with);
   buffer.submit(std::move(slot), work);
-}
-
-std::string message_of(const auto& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
-
-void wait_until(const auto& is_true) {
-  const auto begin = std::chrono::steady_clock::now();
-  while (!is_true() && std::chrono::steady_clock::now() - begin < patience) {
-    std::this_thread::yield();
-  }
-  CHECK(is_true());
 }
 
 TEST_CASE("triple buffer: a step sees the input of another, or outputs come out of order") {

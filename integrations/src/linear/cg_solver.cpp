@@ -8,6 +8,7 @@
 
 #include "cg_arrays.hpp"
 #include "cg_context.hpp"
+#include "fixed_workers.hpp"
 
 namespace aatgs::linear {
 namespace {
@@ -42,30 +43,13 @@ void check(const CsrMatrix& matrix, const CgOptions& options) {
   }
 }
 
-/// The context must have one block for each part of the matrix, so their number is fixed here.
-ContextOptions settle(const CgOptions& options, const ExecutorChoice& choice) {
-  ContextOptions settled = options.context;
-  settled.scope = Scope::grid;
-  settled.executor = choice.kind;
-  if (choice.kind == ExecutorKind::cpu) {
-    if (settled.cpu_threads == 0) {
-      settled.cpu_threads = std::max(1U, std::thread::hardware_concurrency());
-    }
-  } else if (settled.workers == 0) {
-    settled.workers = gpu_multiprocessors(settled.device);
-    // Where a block fills an SM, the service block of a resident kernel needs one of its own.
-    if (choice.kind == ExecutorKind::resident) --settled.workers;
-  }
-  return settled;
-}
-
 }  // namespace
 
 struct CgSolver::State {
   State(const CsrMatrix& a, const CgOptions& o, const ExecutorChoice& choice)
       : matrix(a),
         options(o),
-        settled(settle(o, choice)),
+        settled(fix_workers(o.context, choice)),
         vectors(memory_of(choice.kind), settled.device, a.row_count()) {
     const bool on_cpu = choice.kind == ExecutorKind::cpu;
     const std::uint32_t parts = on_cpu ? settled.cpu_threads : settled.workers;

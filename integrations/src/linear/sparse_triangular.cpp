@@ -4,32 +4,18 @@
 #include <algorithm>
 #include <deque>
 #include <string>
-#include <thread>
 
 #include "cg_context.hpp"
+#include "fixed_workers.hpp"
 #include "triangular_context.hpp"
 #include "triangular_plan.hpp"
 
 namespace aatgs::linear {
 namespace {
 
-/// The number of blocks is fixed here, because the factors are cut up for it.
 ContextOptions settle(const ContextOptions& options) {
   check_options(options);
-  const ExecutorChoice choice = choose_executor(options.executor, options.device);
-  ContextOptions settled = options;
-  settled.scope = Scope::grid;
-  settled.executor = choice.kind;
-  if (choice.kind == ExecutorKind::cpu) {
-    if (settled.cpu_threads == 0) {
-      settled.cpu_threads = std::max(1U, std::thread::hardware_concurrency());
-    }
-  } else if (settled.workers == 0) {
-    settled.workers = gpu_multiprocessors(settled.device);
-    // Where a block fills an SM, the service block of a resident kernel needs one of its own.
-    if (choice.kind == ExecutorKind::resident) --settled.workers;
-  }
-  return settled;
+  return fix_workers(options, choose_executor(options.executor, options.device));
 }
 
 std::uint32_t parts_of(const ContextOptions& settled) {
