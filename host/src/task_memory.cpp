@@ -48,13 +48,16 @@ struct TaskWorldMemory::Layout {
   Arena arena;
   QueuePlace ready[task_priorities];
   QueuePlace free_slots;
-  std::size_t spawned, configs, run;
+  std::size_t full, waiting, boxes, run, spawned, configs;
 };
 
 TaskWorldMemory::Layout TaskWorldMemory::layout() const {
   Layout layout{};
   for (QueuePlace& place : layout.ready) place = QueuePlace::in(layout.arena, queue_slots_);
   layout.free_slots = QueuePlace::in(layout.arena, sizes_.spawn_slots);
+  layout.full = layout.arena.add<std::uint32_t>(1);
+  layout.waiting = layout.arena.add<std::uint32_t>(most_task_workers / 32);
+  layout.boxes = layout.arena.add<TaskBox>(most_task_workers);
   layout.run = layout.arena.add<TaskRunState>(1);
   layout.spawned = layout.arena.add<SpawnedTask>(sizes_.spawn_slots);
   layout.configs =
@@ -78,6 +81,9 @@ TaskWorld TaskWorldMemory::world_at(void* base) const {
     world.ready[i] = places.ready[i].at<TaskHandle>(base, queue_slots_);
   }
   world.free_slots = places.free_slots.at<std::uint32_t>(base, sizes_.spawn_slots);
+  world.waiters = {Arena::at<std::uint32_t>(base, places.full),
+                   Arena::at<std::uint32_t>(base, places.waiting),
+                   Arena::at<TaskBox>(base, places.boxes)};
   world.run = Arena::at<TaskRunState>(base, places.run);
   world.spawned = Arena::at<SpawnedTask>(base, places.spawned);
   world.spawned_configs = Arena::at<TaskPiece>(base, places.configs);
@@ -126,12 +132,10 @@ std::vector<TaskNode> nodes_of(const TaskPlan& plan) {
   for (TaskId id = 0; id < plan.size(); ++id) {
     const PlannedTask& task = plan.task(id);
     TaskNode& node = nodes[id];
-    node.handle = {id, task.config_at, task.type, 0, 0};
-    node.parts = task.parts;
-    node.result_at = task.result_at;
-    node.first_edge = edges;
-    node.edges = static_cast<std::uint32_t>(plan.dependents(id).size());
-    edges += node.edges;
+    node.handle = TaskHandle::make(id, task.config_at, task.type, 0);
+    node.links = {task.parts, task.result_at, edges,
+                  static_cast<std::uint32_t>(plan.dependents(id).size())};
+    edges += node.links.edges;
     for (const TaskId dependent : plan.dependents(id)) ++nodes[dependent].waits;
   }
   return nodes;
@@ -141,21 +145,21 @@ std::vector<TaskEdge> edges_of(const TaskPlan& plan) {
   std::vector<TaskEdge> edges;
   for (TaskId id = 0; id < plan.size(); ++id) {
     for (const TaskId dependent : plan.dependents(id)) {
-      edges.push_back({{dependent, 0, 0, 0, 0}, 1, 0});
+      edges.push_back({{.id = dependent}, 1, 0});
     }
   }
   return edges;
 }
 
 bool is_plain(const TaskNode& target) {
-  return target.waits == 1 && target.parts == 1;
+  return target.waits == 1 && target.links.parts == 1;
 }
 
 /// Brings the edges of one task into runs; see `TaskEdge::run`.
 void make_runs(std::span<TaskEdge> edges, const std::vector<TaskNode>& nodes) {
   const auto rank = [&](const TaskEdge& edge) {
     const TaskNode& target = nodes[edge.target.id];
-    return std::pair(!is_plain(target), target.handle.priority);
+    return std::pair(!is_plain(target), target.handle.priority());
   };
   std::stable_sort(edges.begin(), edges.end(),
                    [&](const TaskEdge& a, const TaskEdge& b) { return rank(a) < rank(b); });
@@ -165,7 +169,7 @@ void make_runs(std::span<TaskEdge> edges, const std::vector<TaskNode>& nodes) {
     const bool goes_on =
         i + 1 < edges.size() && run < 0xFFFF && rank(edges[i]) == rank(edges[i + 1]);
     run = is_plain(target) ? static_cast<std::uint16_t>((goes_on ? run : 0) + 1) : 0;
-    edges[i] = {target.handle, static_cast<std::uint16_t>(target.parts), run};
+    edges[i] = {target.handle, static_cast<std::uint16_t>(target.links.parts), run};
   }
 }
 
@@ -185,10 +189,12 @@ TaskGraphMemory::TaskGraphMemory(MemoryKind kind, const TaskPlan& plan,
 }
 
 void TaskGraphMemory::set_priorities(std::span<const std::uint8_t> priorities) {
-  for (TaskNode& node : nodes_) node.handle.priority = priorities[node.handle.id];
+  for (TaskNode& node : nodes_) {
+    node.handle = node.handle.with_priority(priorities[node.handle.id]);
+  }
   classes_ = 1U + *std::max_element(priorities.begin(), priorities.end());
   for (const TaskNode& node : nodes_) {
-    make_runs(std::span(edges_).subspan(node.first_edge, node.edges), nodes_);
+    make_runs(std::span(edges_).subspan(node.links.first_edge, node.links.edges), nodes_);
   }
   const Layout places = layout();
   memory_.upload(nodes_.data(), nodes_.size() * sizeof(TaskNode), places.nodes);
@@ -218,7 +224,9 @@ std::vector<TaskOutcome> TaskGraphMemory::outcomes() const {
   for (const TaskNode& node : nodes_) open[node.handle.id] += node.waits;
   for (const TaskNode& node : nodes_) {
     if (all[node.handle.id].status != TaskStatus::completed) continue;
-    for (std::uint32_t i = 0; i < node.edges; ++i) --open[edges_[node.first_edge + i].target.id];
+    for (std::uint32_t i = 0; i < node.links.edges; ++i) {
+      --open[edges_[node.links.first_edge + i].target.id];
+    }
   }
   for (std::size_t id = 0; id < all.size(); ++id) {
     if (all[id].status == TaskStatus::pending && open[id] == 0) all[id].status = TaskStatus::ready;

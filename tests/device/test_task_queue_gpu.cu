@@ -5,7 +5,7 @@
 #include <aatgs/device/task_lanes.cuh>
 #include <aatgs/host/cuda_check.hpp>
 #include <aatgs/host/task_queue_memory.hpp>
-#include <aatgs/runtime/task_idle.hpp>
+#include <aatgs/runtime/task_waiters.hpp>
 #include <algorithm>
 
 #include "../brief.hpp"
@@ -117,15 +117,24 @@ __global__ void __launch_bounds__(threads) traffic_kernel(Traffic t) {
 
 struct Tree {
   TaskQueue<std::uint32_t> queue;
-  TaskIdle* idle;
+  TaskWaiters waiters;
   std::uint32_t* end;  // set when no task is left
   std::uint32_t* ran;  // [tasks + 1]
   Findings* findings;
   std::uint32_t tasks;
 };
 
-/// Task k has the children 2k and 2k + 1. A full queue makes the parent run its child itself; depth
-/// first, so that one word a level remembers where it is.
+/// The first thread of each warp is a worker.
+__device__ std::uint32_t self() {
+  return (blockIdx.x * blockDim.x + threadIdx.x) / 32;
+}
+__device__ std::uint32_t workers() {
+  return gridDim.x * blockDim.x / 32;
+}
+
+/// Task k has the children 2k and 2k + 1. They go to workers that wait, else to the queue. A full
+/// queue makes the parent run its child itself; depth first, so that one word a level remembers
+/// where it is.
 __device__ void run_tree(const Tree& t, std::uint32_t task, const Deadline& deadline) {
   std::uint32_t waiting[64];
   std::uint32_t waiting_count = 0;
@@ -135,6 +144,10 @@ __device__ void run_tree(const Tree& t, std::uint32_t task, const Deadline& dead
     atomicAdd(t.ran + now, 1U);
     for (const std::uint32_t child : {2 * now, 2 * now + 1}) {
       if (child > t.tasks) continue;
+      const SingleTaskLane lane;
+      const std::uint32_t seen = first_waiters(lane, t.waiters, workers(), self());
+      const auto handle = [child](std::uint32_t) { return TaskHandle{child, 0, 0}; };
+      if (hand_out(lane, t.waiters, workers(), self(), seen, 1, handle) != 0) continue;
       const TaskMove move = try_push(t.queue, child, deadline);
       if (move == TaskMove::stuck) note(t.findings->late);
       if (move == TaskMove::refused) waiting[waiting_count++] = child;
@@ -142,32 +155,34 @@ __device__ void run_tree(const Tree& t, std::uint32_t task, const Deadline& dead
   }
 }
 
-/// Every thread is a worker; each leaves when no task is left and looks then at all that was done.
+/// Each worker leaves when no task is left and looks then at all that was done.
 __global__ void __launch_bounds__(threads) tree_kernel(Tree t) {
   const auto deadline = Deadline::from_now();
   const cuda::atomic_ref<std::uint32_t, cuda::thread_scope_device> end(*t.end);
-  const auto any_ready = [&] { return ready_tasks(t.queue) != 0; };
-  std::uint32_t task = 0;
-  bool is_idle = false;
-  if (blockIdx.x == 0 && threadIdx.x == 0) run_tree(t, 1, deadline);
+  if (threadIdx.x % 32 != 0) return;
+  bool waits = false;
+  if (self() == 0) run_tree(t, 1, deadline);
   while (end.load(cuda::memory_order_acquire) == 0) {
-    if (any_ready()) {
-      if (is_idle) leave_idle(*t.idle);
-      is_idle = false;
-      const TaskMove move = try_pop(t.queue, task, deadline);
-      if (move == TaskMove::done) run_tree(t, task, deadline);
-    } else if (!is_idle) {
-      is_idle = true;
-      if (become_idle(*t.idle, gridDim.x * blockDim.x)) {
-        end.store(1, cuda::memory_order_release);
-      }
+    TaskHandle task;
+    if (waits && look_in_box(t.waiters.boxes[self()], task)) {
+      detail::order_workers();
+      waits = false;
+      run_tree(t, task.id, deadline);
+    } else if (ready_tasks(t.queue) != 0) {
+      std::uint32_t id = 0;
+      if (waits && !stop_waiting(t.waiters, self(), workers())) continue;
+      waits = false;
+      if (try_pop(t.queue, id, deadline) == TaskMove::done) run_tree(t, id, deadline);
+    } else if (!waits) {
+      waits = true;
+      if (begin_waiting(t.waiters, self(), workers())) end.store(1, cuda::memory_order_release);
     }
     if (!deadline()) {
       note(t.findings->late);
       return;
     }
   }
-  for (std::uint32_t i = 1 + threadIdx.x; i <= t.tasks; i += blockDim.x) {
+  for (std::uint32_t i = 1 + threadIdx.x / 32; i <= t.tasks; i += blockDim.x / 32) {
     if (t.ran[i] != 1) note(t.findings->wrong);
   }
 }
@@ -224,18 +239,26 @@ TEST_CASE("task queue on the GPU: blocks lose, double or tear entries") {
   check_traffic(brief_or(8U, 528U), brief_or(100U, 2'000U), 16'384);
 }
 
-TEST_CASE("task idle on the GPU: workers leave before the last task has ended, or never") {
+TEST_CASE(
+    "task waiters on the GPU: a task is lost or run twice, workers leave too early, or never") {
   const std::uint32_t tasks = brief_or(2'047U, 262'143U);
   const unsigned blocks = resident_blocks(tree_kernel, brief_or(8U, 264U));
   for (const std::uint32_t slots : {64U, 65'536U}) {
     CAPTURE(slots);
     const TaskQueueMemory<std::uint32_t> memory(MemoryKind::device, slots, 0, (1ULL << 38) - 100);
-    const Buffer<TaskIdle> idle(MemoryKind::device, 1);
+    const Buffer<std::uint32_t> full(MemoryKind::device, 1);
+    const Buffer<std::uint32_t> words(MemoryKind::device, most_task_workers / 32);
+    const Buffer<TaskBox> boxes(MemoryKind::device, most_task_workers);
     const Buffer<std::uint32_t> end(MemoryKind::device, 1);
     const Buffer<std::uint32_t> ran(MemoryKind::device, tasks + 1);
     const Buffer<Findings> findings(MemoryKind::device, 1);
     run(tree_kernel, blocks,
-        Tree{memory.queue(), idle.data(), end.data(), ran.data(), findings.data(), tasks});
+        Tree{memory.queue(),
+             {full.data(), words.data(), boxes.data()},
+             end.data(),
+             ran.data(),
+             findings.data(),
+             tasks});
     check_findings(findings);
   }
 }

@@ -6,8 +6,8 @@
 // Relacy's macros rename parts of the language, so everything else is included before it.
 #include <doctest/doctest.h>
 
-#include <aatgs/runtime/task_idle.hpp>
 #include <aatgs/runtime/task_queue.hpp>
+#include <aatgs/runtime/task_waiters.hpp>
 #include <cstring>
 #include <iostream>
 #include <string>
@@ -37,9 +37,12 @@ enum class Plant {
   slot_not_asked,  ///< whether the slot's last entry has been taken
   split_granule,   ///< a granule is written and read in two halves
   no_fence,        ///< nothing orders an entry and what was done for it
-  take_first,      ///< an idle worker takes a task before it says so
-  unlooked,        ///< a worker becomes idle without another look at the queues
-  relaxed_idle,    ///< becoming idle orders nothing
+  take_first,      ///< a worker that waits takes a task before it says so
+  unlooked,        ///< a worker waits without another look at the queue
+  relaxed_wait,    ///< to begin to wait orders nothing
+  full_kept,       ///< who is taken out of a full word is not counted out
+  full_late,       ///< or only after he has been handed his task
+  taken_twice,     ///< those who wait are taken by a load and a store
 };
 
 enum class Work {
@@ -83,8 +86,8 @@ class Tasks : public rl::test_suite<Tasks, thread_count> {
     words_[0]($) = state_.tail;
     words_[1]($) = state_.head;
     words_[2]($) = static_cast<std::uint64_t>(state_.room);
-    words_[3]($) = 0;
-    words_[4]($) = 0;
+    for (unsigned i = 3; i < word_count; ++i) words_[i]($) = 0;
+    for (TaskBox& box : boxes_) adopt(&box.granule, {});
     ended_($) = false;
     popped_($) = 0;
     for (unsigned i = 0; i < task_count; ++i) {
@@ -121,15 +124,25 @@ class Tasks : public rl::test_suite<Tasks, thread_count> {
   void store(void* where, Bits bits) {
     const unsigned i = cell_of(where);
     cells_[i].store(bits, rl::mo_relaxed, $);
+    if (late_[rl::thread_index()] != 0) {
+      words_[full_word].fetch_add(late_[rl::thread_index()], rl::mo_relaxed, $);
+      late_[rl::thread_index()] = 0;
+    }
     if (is(Plant::split_granule)) upper_halves_[i].store(bits, rl::mo_relaxed, $);
   }
   std::uint64_t load_atomic(const void* where, Order order) {
+    if (is_unused(where)) return 0;
     return words_[word_of(where)].load(to_relacy(order), $);
   }
   std::uint64_t add(void* where, std::uint64_t value, Order order) {
     const bool ticket = where == &state_.tail || where == &state_.head;
     const bool credit = where == &state_.room || where == &state_.ready;
     const bool takes = static_cast<std::int64_t>(value) < 0;
+    if (where == &full_ && takes && is(Plant::full_kept)) return 0;
+    if (where == &full_ && takes && is(Plant::full_late)) {
+      late_[rl::thread_index()] = value;
+      return 0;
+    }
     if (is(Plant::credit_kept) && credit && !takes && overdrawn_[rl::thread_index()]) {
       overdrawn_[rl::thread_index()] = false;
       return 0;
@@ -149,18 +162,31 @@ class Tasks : public rl::test_suite<Tasks, thread_count> {
     if (where == &state_.tail) pushing_lap_[rl::thread_index()] = queue_.shape.lap_of(before);
     return before;
   }
+  std::uint32_t set(std::uint32_t* where, std::uint32_t bits, Order order) {
+    return static_cast<std::uint32_t>(words_[word_of(where)].fetch_or(bits, to_relacy(order), $));
+  }
+  std::uint32_t keep(std::uint32_t* where, std::uint32_t bits, Order order) {
+    rl::atomic<std::uint64_t>& word = words_[word_of(where)];
+    if (!is(Plant::taken_twice)) {
+      return static_cast<std::uint32_t>(word.fetch_and(bits, to_relacy(order), $));
+    }
+    const std::uint64_t before = word.load(rl::mo_relaxed, $);
+    word.store(before & bits, rl::mo_relaxed, $);
+    return static_cast<std::uint32_t>(before);
+  }
   static void fence() {
     if (!is(Plant::no_fence)) rl::atomic_thread_fence(rl::mo_acq_rel, $);
   }
 
  private:
   static constexpr std::uint32_t granules_each = TaskQueue<Entry>::granules_each;
-  static constexpr unsigned cell_count = most_slots * (granules_each + 1);
-  static constexpr unsigned word_count = 5;
+  static constexpr unsigned cell_count = most_slots * (granules_each + 1) + thread_count;
+  static constexpr unsigned full_word = 4;
+  static constexpr unsigned word_count = full_word + 1 + thread_count;  // each waits in its own
 
   static bool is(Plant plant) { return scenario.plant == plant; }
   static rl::memory_order to_relacy(Order order) {
-    if (is(Plant::relaxed_idle)) return rl::mo_relaxed;
+    if (is(Plant::relaxed_wait)) return rl::mo_relaxed;
     switch (order) {
       case Order::acquire:
         return rl::mo_acquire;
@@ -184,11 +210,19 @@ class Tasks : public rl::test_suite<Tasks, thread_count> {
     return i;
   }
   [[nodiscard]] unsigned word_of(const void* where) const {
-    const void* all[word_count] = {&state_.tail, &state_.head, &state_.room, &state_.ready,
-                                   &idle_.workers};
+    if (where >= waiting_ && where < waiting_ + thread_count) {
+      return full_word + 1 +
+             static_cast<unsigned>(static_cast<const std::uint32_t*>(where) - waiting_);
+    }
+    const void* all[full_word + 1] = {&state_.tail, &state_.head, &state_.room, &state_.ready,
+                                      &full_};
     unsigned i = 0;
     while (all[i] != where) ++i;
     return i;
+  }
+  /// Words of workers that there are not.
+  [[nodiscard]] bool is_unused(const void* where) const {
+    return where >= waiting_ + thread_count && where < waiting_ + TaskWaiters::words_each;
   }
   static bool pause() {
     rl::yield(1, $);
@@ -243,25 +277,41 @@ class Tasks : public rl::test_suite<Tasks, thread_count> {
 
   /// Task k has the children 2k + 1 and 2k + 2. Who leaves reads what all tasks have done.
   void grow(bool seeds) {
-    bool is_idle = false;
     if (seeds) spawn(0);
-    while (!ended_.load(rl::mo_acquire, $)) {
-      if (ready_tasks(queue_) != 0) {
-        if (is_idle && !is(Plant::take_first)) leave_idle(idle_);
-        Entry entry;
-        const bool took = try_pop(queue_, entry, pause) == TaskMove::done;
-        if (is_idle && is(Plant::take_first)) leave_idle(idle_);
-        is_idle = is(Plant::unlooked);
-        if (took) run(entry);
-        if (is_idle && become_idle(idle_, thread_count)) ended_.store(true, rl::mo_release, $);
-      } else if (!is_idle) {
-        is_idle = true;
-        if (become_idle(idle_, thread_count)) ended_.store(true, rl::mo_release, $);
-      } else {
-        rl::yield(1, $);
+    bool looks = true;
+    for (;;) {
+      Entry entry;
+      if (looks && ready_tasks(queue_) != 0) {
+        if (try_pop(queue_, entry, pause) == TaskMove::done) run(entry);
+        looks = !is(Plant::unlooked);
+        continue;
       }
+      looks = true;
+      if (begin_waiting(waiters(), rl::thread_index(), thread_count)) {
+        ended_.store(true, rl::mo_release, $);
+      }
+      if (!wait()) break;
     }
     for (auto& done : done_) RL_ASSERT(done($) == 1);
+  }
+
+  /// False: the end.
+  bool wait() {
+    for (;; rl::yield(1, $)) {
+      TaskHandle task;
+      if (look_in_box(boxes_[rl::thread_index()], task)) {
+        detail::order_workers();
+        run({{task.id, task.config_at, task.kind, task.id}});
+        return true;
+      }
+      if (ended_.load(rl::mo_acquire, $)) return false;
+      if (ready_tasks(queue_) == 0) continue;
+      if (is(Plant::take_first)) {
+        Entry entry;
+        if (try_pop(queue_, entry, pause) == TaskMove::done) run(entry);
+      }
+      if (stop_waiting(waiters(), rl::thread_index(), thread_count)) return true;
+    }
   }
 
   void run(const Entry& entry) {
@@ -272,17 +322,28 @@ class Tasks : public rl::test_suite<Tasks, thread_count> {
     }
   }
 
-  /// A full queue makes the parent run its child itself.
+  /// To one who waits, else to the queue; a full one makes the parent run its child itself.
   void spawn(std::uint32_t id) {
     given_[id]($) = id + 1;
+    const unsigned self = rl::thread_index();
+    const SingleTaskLane lane;
+    const std::uint32_t seen = first_waiters(lane, waiters(), thread_count, self);
+    if (hand_out(lane, waiters(), thread_count, self, seen, 1, [id](std::uint32_t) {
+          return TaskHandle{id, id, id};
+        }) != 0) {
+      return;
+    }
     if (try_push(queue_, Entry::of(id), pause) != TaskMove::done) run(Entry::of(id));
   }
+  TaskWaiters waiters() { return {&full_, waiting_, boxes_}; }
 
   Granule granules_[most_slots * granules_each];
   std::uint32_t taken_[most_slots] = {};
   TaskQueueState state_{};
   TaskQueue<Entry> queue_{};
-  TaskIdle idle_{};
+  std::uint32_t full_ = 0;
+  std::uint32_t waiting_[TaskWaiters::words_each] = {};
+  TaskBox boxes_[thread_count];
 
   const void* addresses_[cell_count] = {};
   rl::atomic<Bits> cells_[cell_count];
@@ -290,6 +351,7 @@ class Tasks : public rl::test_suite<Tasks, thread_count> {
   rl::atomic<std::uint64_t> words_[word_count];
   std::uint32_t pushing_lap_[thread_count] = {};
   bool overdrawn_[thread_count] = {};
+  std::uint64_t late_[thread_count] = {};
   unsigned adopted_ = 0;
 
   rl::atomic<unsigned> popped_;
@@ -326,6 +388,12 @@ std::uint64_t load_atomic(const void* word, Order order) {
 std::uint64_t fetch_add(void* word, std::uint64_t value, Order order) {
   return Tasks::current->add(word, value, order);
 }
+std::uint32_t fetch_or(std::uint32_t* word, std::uint32_t bits, Order order) {
+  return Tasks::current->set(word, bits, order);
+}
+std::uint32_t fetch_and(std::uint32_t* word, std::uint32_t bits, Order order) {
+  return Tasks::current->keep(word, bits, order);
+}
 void fence_among_workers() {
   Tasks::fence();
 }
@@ -342,7 +410,8 @@ TEST_CASE("task queue under Relacy: an entry is lost, doubled, torn or out of tu
   }
 }
 
-TEST_CASE("task idle under Relacy: a worker leaves before the last task has ended, or never") {
+TEST_CASE(
+    "task waiters under Relacy: a task is handed twice, or a worker leaves too early or never") {
   for (const std::uint32_t slots : {1U, 4U}) {
     CAPTURE(slots);
     CHECK(check({Work::tree, Plant::none, slots}, executions) == "SUCCESS");
@@ -361,9 +430,12 @@ TEST_CASE("task queue under Relacy: the check misses a planted defect") {
       {{Work::traffic, Plant::split_granule, 1}, "USER ASSERT FAILED"},
       {{Work::traffic, Plant::no_fence, 2}, "DATA RACE"},
       {{Work::tree, Plant::no_fence, 4}, "DATA RACE"},
-      {{Work::tree, Plant::take_first, 4}, "USER ASSERT FAILED"},
+      {{Work::tree, Plant::take_first, 4}, "DATA RACE"},
       {{Work::tree, Plant::unlooked, 4}, "USER ASSERT FAILED"},
-      {{Work::tree, Plant::relaxed_idle, 4}, "DATA RACE"},
+      {{Work::tree, Plant::relaxed_wait, 4}, "DATA RACE"},
+      {{Work::tree, Plant::full_kept, 4}, "DATA RACE"},
+      {{Work::tree, Plant::full_late, 4}, "DATA RACE"},
+      {{Work::tree, Plant::taken_twice, 4}, "LIVELOCK"},
   };
   for (const auto& [scenario, verdict] : defects) {
     CAPTURE(static_cast<int>(scenario.plant));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <aatgs/host/task_queue_memory.hpp>
-#include <aatgs/runtime/task_idle.hpp>
+#include <aatgs/runtime/task_waiters.hpp>
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -312,52 +312,134 @@ TEST_CASE("task queue: lanes that claim together skip, share or misplace entries
   CHECK(wrong == 0);
 }
 
-TEST_CASE("task idle: workers leave while tasks are queued or running, or never") {
-  constexpr std::uint32_t depth = 11;  // a binary tree: 2^12 - 1 tasks
-  constexpr std::uint32_t tasks = (2U << depth) - 1;
-  constexpr std::uint32_t workers = 4;
-  for (const std::uint32_t slots : {4U, 1024U}) {
-    CAPTURE(slots);
-    const OwnedQueue<std::uint32_t> owned(slots);
-    const TaskQueue<std::uint32_t> queue = owned.queue();
-    TaskIdle idle{};
-    std::atomic<bool> end = false;
-    std::vector<std::uint32_t> ran(tasks + 1);  // plain: leaving is what makes it visible
-    std::atomic<std::uint32_t> missing{0};
+/// Workers that hand tasks to those who wait, or push them. Task k has the children 2k and 2k + 1.
+struct HandingTree {
+  static constexpr std::uint32_t depth = 11;
+  static constexpr std::uint32_t tasks = (2U << depth) - 1;
 
-    // Task k has the children 2k and 2k + 1; a full queue makes the parent run its child itself.
-    const auto run = [&](const auto& self, std::uint32_t task) -> void {
-      ++ran[task];
-      for (const std::uint32_t child : {2 * task, 2 * task + 1}) {
-        if (child > tasks) break;
-        if (try_push(queue, child) != TaskMove::done) self(self, child);
+  HandingTree(std::uint32_t slots, std::uint32_t worker_count)
+      : workers(worker_count), owned(slots), boxes(worker_count), ran(tasks + 1) {}
+
+  void run(std::uint32_t self, std::uint32_t task) {
+    ++ran[task];
+    for (const std::uint32_t child : {2 * task, 2 * task + 1}) {
+      if (child > tasks) break;
+      const SingleTaskLane lane;
+      const auto handle = [child](std::uint32_t) { return TaskHandle{child, ~child, child}; };
+      const std::uint32_t seen = first_waiters(lane, waiters(), workers, self);
+      if (hand_out(lane, waiters(), workers, self, seen, 1, handle) != 0) {
+        ++handed;
+      } else if (try_push(owned.queue(), child) != TaskMove::done) {
+        run(self, child);
       }
-    };
-    const auto any_ready = [&] { return ready_tasks(queue) != 0; };
-    const auto work = [&] {
-      std::uint32_t task = 0;
-      bool is_idle = false;
-      while (!end) {
-        if (any_ready()) {
-          if (is_idle) leave_idle(idle);
-          is_idle = false;
-          if (try_pop(queue, task) == TaskMove::done) run(run, task);
-        } else if (!is_idle) {
-          is_idle = true;
-          if (become_idle(idle, workers)) end = true;
-        } else {
-          std::this_thread::yield();
-        }
-      }
-      for (std::uint32_t i = 1; i <= tasks; ++i) missing += ran[i] == 1 ? 0 : 1;
-    };
-    REQUIRE(try_push(queue, 1U) == TaskMove::done);
-    {
-      std::vector<std::jthread> threads;
-      for (std::uint32_t i = 0; i < workers; ++i) threads.emplace_back(work);
     }
-    CHECK(missing == 0);
-    CHECK(idle.workers == workers);
+  }
+
+  void work(std::uint32_t self) {
+    std::uint32_t task = 0;
+    do {
+      while (ready_tasks(owned.queue()) != 0) {
+        if (try_pop(owned.queue(), task) == TaskMove::done) run(self, task);
+      }
+      if (begin_waiting(waiters(), self, workers)) end = true;
+    } while (wait(self));
+    for (std::uint32_t i = 1; i <= tasks; ++i) amiss += ran[i] == 1 ? 0 : 1;
+  }
+
+  bool wait(std::uint32_t self) {
+    TaskHandle task;
+    for (;; std::this_thread::yield()) {
+      if (look_in_box(boxes[self], task)) {
+        detail::order_workers();
+        if (task.config_at != ~task.id || task.kind != task.id) ++amiss;  // torn
+        run(self, task.id);
+        return true;
+      }
+      if (end) return false;
+      if (ready_tasks(owned.queue()) != 0 && stop_waiting(waiters(), self, workers)) return true;
+    }
+  }
+  TaskWaiters waiters() { return {&full, words, boxes.data()}; }
+
+  const std::uint32_t workers;
+  const OwnedQueue<std::uint32_t> owned;
+  std::uint32_t full = 0;
+  std::uint32_t words[2 * TaskWaiters::words_each] = {};
+  std::vector<TaskBox> boxes;
+  std::vector<std::uint32_t> ran;  // plain: leaving is what makes it visible
+  std::atomic<bool> end = false;
+  std::atomic<std::uint32_t> amiss = 0;
+  std::atomic<std::uint32_t> handed = 0;
+};
+
+TEST_CASE("task waiters: a task is handed twice or to nobody, workers leave too early, or never") {
+  for (const std::uint32_t slots : {4U, 1024U}) {
+    for (const std::uint32_t workers : {1U, 4U, 40U}) {  // 40: two in some of the words
+      CAPTURE(slots);
+      CAPTURE(workers);
+      HandingTree tree(slots, workers);
+      REQUIRE(try_push(tree.owned.queue(), 1U) == TaskMove::done);
+      {
+        std::vector<std::jthread> threads;
+        for (std::uint32_t i = 0; i < workers; ++i)
+          threads.emplace_back(&HandingTree::work, &tree, i);
+      }
+      CHECK(tree.amiss == 0);
+      CHECK(tree.full == TaskWaiters::words_of(workers));
+    }
+  }
+}
+
+TEST_CASE("task waiters: a worker has no bit, or that of another") {
+  for (const std::uint32_t workers : {1U, 31U, 32U, 33U, 924U, 1024U, 1025U, 8192U}) {
+    CAPTURE(workers);
+    std::vector<std::uint32_t> seen(most_task_workers / 32);
+    std::uint32_t amiss = 0;
+    for (std::uint32_t worker = 0; worker < workers; ++worker) {
+      const auto [word, bit] = TaskWaiters::place_of(worker);
+      if ((seen[word] & bit) != 0) ++amiss;
+      if (TaskWaiters::worker_at(word, detail::place_of_bit(bit)) != worker) ++amiss;
+      seen[word] |= bit;
+    }
+    std::uint32_t used = 0;
+    for (std::uint32_t word = 0; word < seen.size(); ++word) {
+      if (seen[word] != TaskWaiters::all_of(word, workers)) ++amiss;
+      used += seen[word] != 0 ? 1 : 0;
+    }
+    CHECK(amiss == 0);
+    CHECK(used == TaskWaiters::words_of(workers));
+  }
+}
+
+TEST_CASE("task waiters: one call hands too few, too many or the wrong tasks") {
+  constexpr std::uint32_t workers = 70;  // words of two and of three
+  for (const std::uint32_t count : {1U, 5U, 33U, 69U, 70U, 200U}) {
+    for (const std::uint32_t from : {0U, 41U}) {
+      CAPTURE(count);
+      CAPTURE(from);
+      std::uint32_t full = 0;
+      std::vector<std::uint32_t> words(32);
+      std::vector<TaskBox> boxes(workers);
+      const TaskWaiters waiters{&full, words.data(), boxes.data()};
+      std::uint32_t ends = 0;
+      for (std::uint32_t i = 0; i < workers; ++i)
+        ends += begin_waiting(waiters, i, workers) ? 1 : 0;
+      REQUIRE(ends == 1);
+      const SingleTaskLane lane;
+      const std::uint32_t handed =
+          hand_out(lane, waiters, workers, from, first_waiters(lane, waiters, workers, from), count,
+                   [](std::uint32_t i) {
+                     return TaskHandle{i, 0, 0};
+                   });
+      CHECK(handed == std::min(count, workers));
+      std::vector<std::uint32_t> got(handed);
+      for (TaskBox& box : boxes) {
+        TaskHandle task;
+        if (look_in_box(box, task)) ++got.at(task.id);
+        CHECK_FALSE(look_in_box(box, task));
+      }
+      CHECK(std::count(got.begin(), got.end(), 1U) == handed);
+    }
   }
 }
 

@@ -7,11 +7,14 @@
 
 namespace aatgs {
 
-/// How one worker hands on tasks that are ready: the best one to itself, the rest to the queues.
+/// How one worker hands on tasks that are ready: the best one to itself, then one to each worker
+/// that waits, the rest to the queues.
 class TaskDealer {
  public:
-  AATGS_HOST_DEVICE TaskDealer(const TaskWorld& world, TaskWorkerMemory& memory)
-      : world_(world), memory_(memory) {}
+  /// That is worker `worker` of `workers`.
+  AATGS_HOST_DEVICE TaskDealer(const TaskWorld& world, TaskWorkerMemory& memory,
+                               std::uint32_t worker, std::uint32_t workers)
+      : world_(world), memory_(memory), worker_(worker), workers_(workers) {}
 
   /// Ends the run for all workers, unless it has ended already. One thread.
   AATGS_HOST_DEVICE void end_run(TaskRunEnd how) const {
@@ -22,12 +25,13 @@ class TaskDealer {
 
   /// A task has become ready. Any threads, each its own; `deal` comes after a sync of the worker.
   AATGS_HOST_DEVICE void offer(const TaskHandle& task, std::uint32_t parts) const {
-    if (parts > 1 && task.part != TaskHandle::cancelled) {
+    if (parts > 1 && !task.is_to_cancel()) {
       const std::uint32_t i = count_up(memory_.wide_count);
       if (i < TaskWorkerMemory::most_wide) {
         memory_.wide[i] = {task, static_cast<std::uint16_t>(parts), 0};
       } else {
-        push_parts(SingleTaskLane{}, task, parts);
+        push(SingleTaskLane{}, task.priority(), parts,
+             [&task](std::uint32_t part) { return task.with_part(part); });
       }
       return;
     }
@@ -35,31 +39,55 @@ class TaskDealer {
     if (i < TaskWorkerMemory::most_given) {
       memory_.given[i] = task;
     } else {
-      push(SingleTaskLane{}, task.priority, 1, [&task](std::uint32_t) { return task; });
+      push(SingleTaskLane{}, task.priority(), 1, [&task](std::uint32_t) { return task; });
     }
   }
 
-  /// Deals what was offered. The worker's first lanes.
-  template <TaskLanes L>
-  AATGS_HOST_DEVICE void deal(L lanes) const {
-    lanes.from_first(0);  // what lanes have offered is there for the first one
-    bool many = false;
-    if (lanes.rank() == 0) {
-      many = memory_.given_count > 1 || memory_.wide_count != 0 ||
-             memory_.local_count == TaskWorkerMemory::most_local;
-      if (!many && memory_.given_count == 1) {
+  /// Deals what was offered. The worker's first lanes, which have met since.
+  /// `waiters`: what `see_waiters` gave this lane.
+  template <DealingLanes L>
+  AATGS_HOST_DEVICE void deal(L lanes, std::uint32_t waiters) const {
+    const std::uint32_t given = memory_.given_count;
+    const std::uint32_t wide = memory_.wide_count;
+    if (given + wide == 0) return;
+    if (given == 1 && wide == 0 && memory_.local_count < TaskWorkerMemory::most_local) {
+      lanes.from_first(0);  // all have read
+      if (lanes.rank() == 0) {
         memory_.local[memory_.local_count++] = memory_.given[0];
         memory_.given_count = 0;
       }
+    } else {
+      deal_many(*this, lanes, waiters);
     }
-    if (lanes.from_first(many ? 1 : 0) != 0) deal_many(*this, lanes);
+    lanes.from_first(0);
+  }
+
+  /// A look at those who wait for tasks, ahead of time: it takes a while. 0 is never wrong.
+  template <DealingLanes L>
+  AATGS_HOST_DEVICE std::uint32_t see_waiters(L lanes) const {
+    return first_waiters(lanes, world_.waiters, workers_, worker_);
+  }
+  /// Hands the first of the tasks to those who wait; returns how many.
+  template <DealingLanes L, class TaskAt>
+  AATGS_HOST_DEVICE std::uint32_t hand_out_some(L lanes, std::uint32_t waiters, std::uint32_t count,
+                                                const TaskAt& task_at) const {
+    return hand_out(lanes, world_.waiters, workers_, worker_, waiters, count, task_at);
+  }
+
+  /// Tells so many of those who wait now that the queues have tasks: they became idle while these
+  /// were pushed. All of them watching the queues would be in each other's way.
+  template <DealingLanes L>
+  AATGS_HOST_DEVICE void wake(L lanes, std::uint32_t count) const {
+    hand_out_some(lanes, see_waiters(lanes), count,
+                  [](std::uint32_t) { return TaskHandle::make_hint(); });
   }
 
   /// Pushes tasks of one priority. The queues have room for every task there can be, so a refusal
   /// is a fault of ours.
   template <TaskLanes L, class TaskAt>
-  AATGS_HOST_DEVICE void push(L lanes, std::uint8_t priority, std::uint32_t count,
+  AATGS_HOST_DEVICE void push(L lanes, std::uint32_t priority, std::uint32_t count,
                               const TaskAt& task_at) const {
+    if (count == 0) return;
     const std::uint32_t pushed = push_each(lanes, world_.ready[priority], count, task_at, true,
                                            TaskPatience(world_.patience_ns));
     if (pushed != count && lanes.rank() == 0) end_run(TaskRunEnd::stuck);
@@ -67,16 +95,23 @@ class TaskDealer {
 
  private:
   /// Apart from the code that every task runs through.
-  template <TaskLanes L>
-  AATGS_NOINLINE AATGS_HOST_DEVICE static void deal_many(TaskDealer dealer, L lanes) {
-    dealer.deal_all(lanes);
+  template <DealingLanes L>
+  AATGS_NOINLINE AATGS_HOST_DEVICE static void deal_many(TaskDealer dealer, L lanes,
+                                                         std::uint32_t waiters) {
+    dealer.deal_all(lanes, waiters);
   }
 
-  template <TaskLanes L>
-  AATGS_HOST_DEVICE void deal_all(L lanes) const {
+  template <DealingLanes L>
+  AATGS_HOST_DEVICE void deal_all(L lanes, std::uint32_t waiters) const {
     const std::uint32_t wide = at_most(memory_.wide_count, TaskWorkerMemory::most_wide);
     for (std::uint32_t i = 0; i < wide; ++i) {
-      push_parts(lanes, memory_.wide[i].target, memory_.wide[i].parts);
+      const TaskHandle task = memory_.wide[i].target;
+      const std::uint32_t parts = memory_.wide[i].parts;
+      const std::uint32_t handed = hand_out_some(
+          lanes, waiters, parts, [&task](std::uint32_t part) { return task.with_part(part); });
+      waiters = see_waiters(lanes);
+      push(lanes, task.priority(), parts - handed,
+           [&task, handed](std::uint32_t part) { return task.with_part(handed + part); });
     }
     const std::uint32_t count = at_most(memory_.given_count, TaskWorkerMemory::most_given);
     const bool sorted = are_alike(lanes, count);
@@ -89,14 +124,21 @@ class TaskDealer {
       }
     }
     first = static_cast<std::uint32_t>(lanes.from_first(first));
-    while (first < count) {
-      const std::uint8_t priority = memory_.given[first].priority;
-      std::uint32_t end = first + 1;
-      while (end < count && (sorted || memory_.given[end].priority == priority)) ++end;
+    if (first < count) {
       const TaskHandle* tasks = memory_.given + first;
-      push(lanes, priority, end - first, [tasks](std::uint32_t i) { return tasks[i]; });
-      first = end;
+      first += hand_out_some(lanes, waiters, count - first,
+                             [tasks](std::uint32_t i) { return tasks[i]; });
     }
+    const std::uint32_t queued = count - first;
+    while (first < count) {
+      const TaskHandle* tasks = memory_.given + first;
+      const std::uint32_t priority = tasks[0].priority();
+      std::uint32_t alike = 1;
+      while (first + alike < count && (sorted || tasks[alike].priority() == priority)) ++alike;
+      push(lanes, priority, alike, [tasks](std::uint32_t i) { return tasks[i]; });
+      first += alike;
+    }
+    if (queued != 0) wake(lanes, queued);
     lanes.from_first(0);  // all have read
     if (lanes.rank() == 0) memory_.given_count = memory_.wide_count = 0;
   }
@@ -109,21 +151,12 @@ class TaskDealer {
     return WorkerLocalAtomic<std::uint32_t>(count).fetch_add(1, cuda::memory_order_relaxed);
   }
 
-  template <TaskLanes L>
-  AATGS_HOST_DEVICE void push_parts(L lanes, const TaskHandle& task, std::uint32_t parts) const {
-    push(lanes, task.priority, parts, [&task](std::uint32_t part) {
-      TaskHandle one = task;
-      one.part = static_cast<std::uint16_t>(part);
-      return one;
-    });
-  }
-
   /// Whether all that was given has one priority, as mostly.
   template <TaskLanes L>
   AATGS_HOST_DEVICE bool are_alike(L lanes, std::uint32_t count) const {
     bool alike = true;
     for (std::uint32_t i = lanes.rank(); i < count; i += lanes.size()) {
-      alike = alike && memory_.given[i].priority == memory_.given[0].priority;
+      alike = alike && memory_.given[i].priority() == memory_.given[0].priority();
     }
     return lanes.all(alike);
   }
@@ -133,13 +166,14 @@ class TaskDealer {
     for (std::uint32_t i = 1; i < count; ++i) {
       const TaskHandle task = tasks[i];
       std::uint32_t to = i;
-      for (; to > 0 && tasks[to - 1].priority > task.priority; --to) tasks[to] = tasks[to - 1];
+      for (; to > 0 && tasks[to - 1].priority() > task.priority(); --to) tasks[to] = tasks[to - 1];
       tasks[to] = task;
     }
   }
 
   const TaskWorld& world_;
   TaskWorkerMemory& memory_;
+  std::uint32_t worker_, workers_;
 };
 
 }  // namespace aatgs

@@ -27,8 +27,8 @@ class TaskGraphStep {
     unsigned char* scratch = group.template scratch<unsigned char>();
     auto& memory = *reinterpret_cast<TaskWorkerMemory*>(scratch);
     auto* config = reinterpret_cast<TaskPiece*>(scratch + sizeof(TaskWorkerMemory));
-    if (group.rank() == 0) begin_run();
-    if (group.block_rank() == 0) begin_worker(memory);
+    if (group.rank() == 0) begin_run(group.block_count());
+    if (group.block_rank() == 0) begin_worker(memory, group.block_index());
     arm(group, run.graph);
     group.sync_block();
     TaskWorker<S, Group> worker(steps_, world_, run.graph, group, memory, config,
@@ -36,10 +36,7 @@ class TaskGraphStep {
     worker.deal_roots();
     group.sync();
     worker.run();
-    // Whoever saw the run finish saw the counts of all workers; else they still come in.
-    if (load_shared(&world_.run->end) != static_cast<std::uint32_t>(TaskRunEnd::finished)) {
-      group.sync();
-    }
+    group.sync();  // the counts of all workers have come in
     if (group.rank() == 0) summarize(run.graph, out);
   }
 
@@ -47,18 +44,22 @@ class TaskGraphStep {
   static constexpr std::size_t own_bytes =
       sizeof(TaskWorkerMemory) + S::config_pieces * sizeof(TaskPiece);
 
-  AATGS_HOST_DEVICE void begin_run() const {
+  AATGS_HOST_DEVICE void begin_run(std::uint32_t workers) const {
     TaskRunState& run = *world_.run;
-    run.idle.workers = 0;
-    run.end = static_cast<std::uint32_t>(TaskRunEnd::none);
+    *world_.waiters.full = 0;
+    for (std::uint32_t i = 0; i < TaskWaiters::words_of(workers); ++i) world_.waiters.words[i] = 0;
+    run.end = static_cast<std::uint32_t>(workers <= most_task_workers ? TaskRunEnd::none
+                                                                      : TaskRunEnd::stuck);
     run.first_failed = no_task;
     run.counts = TaskCounts{};
     run.begun_ns = worker_now_ns();
   }
 
-  AATGS_HOST_DEVICE static void begin_worker(TaskWorkerMemory& memory) {
+  AATGS_HOST_DEVICE void begin_worker(TaskWorkerMemory& memory, std::uint32_t worker) const {
     memory = TaskWorkerMemory{};
-    memory.later = memory.ending = no_task;
+    memory.later = no_task;
+    // A run that was stopped leaves what nobody has taken.
+    if (worker < most_task_workers) world_.waiters.boxes[worker] = {};
   }
 
   /// Sets every task to its beginning, and brings the configs near.
@@ -66,7 +67,7 @@ class TaskGraphStep {
   AATGS_HOST_DEVICE void arm(Group& group, const TaskGraphView& graph) const {
     for (std::uint32_t i = group.rank(); i < graph.tasks; i += group.size()) {
       const TaskNode& node = graph.nodes[i];
-      graph.cells[i] = {node.waits, node.parts};
+      graph.cells[i] = {node.waits, node.links.parts};
       TaskOutcome outcome{};
       outcome.status = node.waits == 0 ? TaskStatus::ready : TaskStatus::pending;
       graph.outcomes[i] = outcome;

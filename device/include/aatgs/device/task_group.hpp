@@ -13,8 +13,8 @@ template <class S, class Group>
 class TaskGroup {
  public:
   AATGS_HOST_DEVICE TaskGroup(Group& group, TaskWorkerMemory& memory, const TaskSpawner& spawner,
-                              void* scratch, std::uint32_t parts)
-      : group_(group), memory_(memory), spawner_(spawner), scratch_(scratch), parts_(parts) {}
+                              void* scratch)
+      : group_(group), memory_(memory), spawner_(spawner), scratch_(scratch) {}
 
   AATGS_HOST_DEVICE std::uint32_t rank() const { return group_.block_rank(); }
   AATGS_HOST_DEVICE std::uint32_t size() const { return group_.block_size(); }
@@ -61,10 +61,12 @@ class TaskGroup {
   /// Of the run of the graph.
   AATGS_HOST_DEVICE std::uint64_t ticket() const { return group_.ticket(); }
   /// The id of this task, in the graph, or at least `first_spawned`.
-  AATGS_HOST_DEVICE std::uint32_t task() const { return memory_.current.id; }
+  AATGS_HOST_DEVICE std::uint32_t task() const { return memory_.current.task.id; }
   /// Which part of a wide task this is, and of how many.
-  AATGS_HOST_DEVICE std::uint32_t part() const { return memory_.current.part; }
-  AATGS_HOST_DEVICE std::uint32_t parts() const { return parts_; }
+  AATGS_HOST_DEVICE std::uint32_t part() const { return memory_.current.task.part(); }
+  AATGS_HOST_DEVICE std::uint32_t parts() const {
+    return task() < first_spawned ? memory_.links.parts : 1;
+  }
 
   // Spawned tasks belong to the run, and have the priority of the task that spawns them. They begin
   // when it has ended, or before. Each call is one thread's; any threads may call at once.
@@ -117,7 +119,6 @@ class TaskGroup {
   TaskWorkerMemory& memory_;
   const TaskSpawner& spawner_;
   void* scratch_;
-  std::uint32_t parts_;
 };
 
 }  // namespace aatgs

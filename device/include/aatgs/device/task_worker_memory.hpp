@@ -24,8 +24,13 @@ struct alignas(16) TaskWorkerMemory {
   static constexpr std::uint32_t most_wide = 8;
   static constexpr std::uint32_t most_free = 32;
 
-  TaskHandle current;            ///< the task at work; `no_task`: leave
-  TaskNode node;                 ///< of that, if it is one of the graph
+  /// The task at work.
+  struct alignas(16) Current {
+    TaskHandle task;      ///< `no_task`: leave
+    std::uint32_t edges;  ///< tasks that depend on it
+  };
+  Current current;
+  TaskLinks links;               ///< of that, if it is one of the graph
   TaskHandle local[most_local];  ///< run next, the last one first
   std::uint32_t local_count;
 
@@ -38,14 +43,15 @@ struct alignas(16) TaskWorkerMemory {
 
   std::uint32_t failed;  ///< whether the task at work has, and with which code
   std::uint32_t code;
-  std::uint32_t later;  ///< the spawned task that stands for the one at work, or `no_task`
-
-  std::uint32_t ending;  ///< the graph's task whose dependents are to be released, or `no_task`
-  TaskStatus ending_status;
+  std::uint32_t later;       ///< the spawned task that stands for the one at work, or `no_task`
+  std::uint64_t started_ns;  ///< of the task at work, as the next
+  std::uint64_t ended_ns;
+  std::uint32_t taken;   ///< tasks so far
+  std::uint64_t ending;  ///< what has ended, told by the first thread to all
 
   std::uint32_t free[most_free];  ///< slots for spawned tasks, kept to save trips to the queue
   std::int32_t free_count;        ///< below 0 for a moment
-  std::uint32_t wants_slots;      ///< some were asked for
+  std::uint32_t stock_is_due;     ///< some were asked for in vain, or there are too many
 
   std::uint32_t spawned;  ///< not yet counted among all workers' ones, as the next
   std::uint32_t refused;

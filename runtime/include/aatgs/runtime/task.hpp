@@ -9,6 +9,8 @@ namespace aatgs {
 
 /// Classes of priority; 0 is taken first.
 inline constexpr std::uint32_t task_priorities = 8;
+/// Workers that one scheduler can have: more than any GPU holds at once.
+inline constexpr std::uint32_t most_task_workers = 1 << 13;
 /// Types of tasks that one scheduler can have.
 inline constexpr std::uint32_t most_task_types = 16;
 /// No task, where the id of one could be.
@@ -29,15 +31,52 @@ enum class TaskStatus : std::uint32_t {
 
 /// What workers hand each other: all that a worker needs to fetch the task's config at once. One
 /// granule of a task queue.
+///
+/// Whole words: bytes of their own would be taken apart and put together at every move.
 struct TaskHandle {
   std::uint32_t id = no_task;
   std::uint32_t config_at = 0;  ///< in pieces
-  std::uint8_t type = 0;
-  std::uint8_t priority = 0;
-  std::uint16_t part = 0;
+  std::uint32_t kind = 0;       ///< type, priority << 8, part << 16
+
+  AATGS_HOST_DEVICE static constexpr TaskHandle make(std::uint32_t id, std::uint32_t config_at,
+                                                     std::uint8_t type, std::uint8_t priority) {
+    return {id, config_at, type | std::uint32_t{priority} << 8};
+  }
+  [[nodiscard]] AATGS_HOST_DEVICE constexpr std::uint32_t type() const { return kind & 0xFF; }
+  [[nodiscard]] AATGS_HOST_DEVICE constexpr std::uint32_t priority() const {
+    return kind >> 8 & 0xFF;
+  }
+  [[nodiscard]] AATGS_HOST_DEVICE constexpr std::uint32_t part() const { return kind >> 16; }
+  [[nodiscard]] AATGS_HOST_DEVICE constexpr TaskHandle with_part(std::uint32_t part) const {
+    return {id, config_at, (kind & 0xFFFF) | part << 16};
+  }
+  [[nodiscard]] AATGS_HOST_DEVICE constexpr TaskHandle with_priority(std::uint32_t level) const {
+    return {id, config_at, (kind & 0xFFFF'00FF) | level << 8};
+  }
+
+  /// Instead of a task: `count` edges of a graph from `first_edge` on, whose targets are ready.
+  AATGS_HOST_DEVICE static constexpr TaskHandle make_run(std::uint32_t first_edge,
+                                                         std::uint32_t count,
+                                                         std::uint32_t priority) {
+    return {first_edge, count, run_type | priority << 8};
+  }
+  [[nodiscard]] AATGS_HOST_DEVICE constexpr bool is_run() const { return type() == run_type; }
+  [[nodiscard]] AATGS_HOST_DEVICE constexpr std::uint32_t run_length() const { return config_at; }
+  static constexpr std::uint32_t run_type = 0xFF;
+
+  /// Instead of a task: there are some in the queues.
+  AATGS_HOST_DEVICE static constexpr TaskHandle make_hint() { return {0, 0, hint_type}; }
+  [[nodiscard]] AATGS_HOST_DEVICE constexpr bool is_hint() const { return type() == hint_type; }
+  static constexpr std::uint32_t hint_type = 0xFE;
 
   /// Instead of a part: the task is to be cancelled rather than run.
-  static constexpr std::uint16_t cancelled = 0xFFFF;
+  [[nodiscard]] AATGS_HOST_DEVICE constexpr TaskHandle to_cancel() const {
+    return with_part(cancelled);
+  }
+  [[nodiscard]] AATGS_HOST_DEVICE constexpr bool is_to_cancel() const {
+    return part() == cancelled;
+  }
+  static constexpr std::uint32_t cancelled = 0xFFFF;
 };
 static_assert(sizeof(TaskHandle) == granule_payload_bytes);
 
@@ -61,14 +100,19 @@ struct alignas(16) TaskEdge {
   std::uint16_t run = 0;
 };
 
-/// A task of a graph: what does not change from run to run.
-struct TaskNode {
-  TaskHandle handle;            ///< of its first part
+/// Of a task of a graph, what is needed when it runs and ends. One load.
+struct alignas(16) TaskLinks {
   std::uint32_t parts = 1;      ///< workers that run it side by side, each its own part
   std::uint32_t result_at = 0;  ///< in pieces
-  std::uint32_t waits = 0;      ///< tasks that it depends on
   std::uint32_t first_edge = 0;
   std::uint32_t edges = 0;  ///< tasks that depend on it
+};
+
+/// A task of a graph: what does not change from run to run.
+struct alignas(32) TaskNode {
+  TaskLinks links;
+  TaskHandle handle;        ///< of its first part
+  std::uint32_t waits = 0;  ///< tasks that it depends on
 };
 static_assert(sizeof(TaskNode) == 32);
 

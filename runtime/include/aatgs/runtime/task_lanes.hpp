@@ -2,6 +2,7 @@
 #pragma once
 
 #include <aatgs/runtime/lanes.hpp>
+#include <aatgs/runtime/task.hpp>
 #include <concepts>
 #include <cstdint>
 #include <thread>
@@ -15,9 +16,23 @@ concept TaskLanes = Lanes<L> && requires(const L lanes, std::uint64_t value) {
   { lanes.from_first(value) } -> std::convertible_to<std::uint64_t>;  // lane 0's, for every lane
 };
 
+/// Lanes that deal out tasks together; these calls, too, are for all lanes.
+template <class L>
+concept DealingLanes = TaskLanes<L> &&
+    requires(const L lanes, bool flag, std::uint32_t number, TaskHandle task) {
+  { lanes.count(flag) } -> std::same_as<LaneCount>;            // lanes that say yes
+  { lanes.add_up(number) } -> std::same_as<LaneCount>;         // sums of the numbers
+  { lanes.first_of(flag, task) } -> std::same_as<TaskHandle>;  // of the first that says yes
+};
+
 /// One thread on its own.
 struct SingleTaskLane : SingleLane {
   AATGS_HOST_DEVICE static constexpr std::uint64_t from_first(std::uint64_t value) { return value; }
+  AATGS_HOST_DEVICE static constexpr LaneCount count(bool flag) { return {0, flag ? 1U : 0U}; }
+  AATGS_HOST_DEVICE static constexpr LaneCount add_up(std::uint32_t number) { return {0, number}; }
+  AATGS_HOST_DEVICE static constexpr TaskHandle first_of(bool, const TaskHandle& task) {
+    return task;
+  }
 };
 
 /// Between two looks at a slot that another worker is using: never gives up. On the host it lets

@@ -98,7 +98,7 @@ AATGS_HOST_DEVICE std::uint32_t push_each(L lanes, const TaskQueue<Entry>& queue
       detail::claim_tasks(lanes, is_sure ? nullptr : &queue.state->room, queue.state->tail, count);
   if (claim.count == 0) return 0;
   detail::order_workers();
-  constexpr std::uint32_t batch = 4;  // on their way at once
+  constexpr std::uint32_t batch = 2;  // on their way at once
   bool done = true;
   for (std::uint32_t from = lanes.rank(); done && from < claim.count;
        from += batch * lanes.size()) {

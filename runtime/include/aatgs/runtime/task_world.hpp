@@ -3,8 +3,8 @@
 
 #include <aatgs/runtime/control_block.hpp>
 #include <aatgs/runtime/task.hpp>
-#include <aatgs/runtime/task_idle.hpp>
 #include <aatgs/runtime/task_queue.hpp>
+#include <aatgs/runtime/task_waiters.hpp>
 #include <cstdint>
 
 namespace aatgs {
@@ -21,7 +21,6 @@ struct TaskCounts {
 
 /// The words that the workers of a run share besides the queues. Set anew for each run.
 struct TaskRunState {
-  TaskIdle idle;
   alignas(line_bytes) std::uint32_t end;           ///< `TaskRunEnd`
   alignas(line_bytes) std::uint32_t first_failed;  ///< or `no_task`
   TaskCounts counts;
@@ -34,7 +33,8 @@ struct TaskWorld {
   TaskQueue<std::uint32_t> free_slots;  ///< of `spawned`
   SpawnedTask* spawned;                 ///< [slots]
   TaskPiece* spawned_configs;           ///< [slots][pieces_for(largest config)]
-  TaskRunState* run;                    ///< one
+  TaskWaiters waiters;
+  TaskRunState* run;          ///< one
   std::uint64_t patience_ns;  ///< longest wait of a worker for another one in the midst of a move
 };
 
