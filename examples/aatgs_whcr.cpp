@@ -15,6 +15,7 @@
 
 #include "gpu_table.hpp"
 #include "program.hpp"
+#include "whcr_devices.hpp"
 #include "whcr_telemetry.hpp"
 
 namespace {
@@ -50,6 +51,7 @@ struct Settings {
   bool replace_telemetry = false;
   std::uint64_t rotate_bytes = 0;
   std::string trace;
+  std::optional<std::string> devices;
   bool compare = false;
   std::uint64_t compare_iterations = 200;
   Hypertune hypertune;
@@ -138,6 +140,7 @@ void define(CLI::App& app, Configuration& config, Settings& s) {
   aatgs::program::GpuTable(config, s.whcr.context)
       .device()
       .executor()
+      .buffer_slots()
       .scope()
       .rings()
       .workers()
@@ -146,6 +149,12 @@ void define(CLI::App& app, Configuration& config, Settings& s) {
       .park_after()
       .bounded()
       .events();
+  config.table("gpu")
+      .add({"devices", "--devices"}, s.devices,
+           "searches on several devices at once, the first legal coloring ends all: ordinals such "
+           "as 0,1 or 'all'; --device counts for nothing then")
+      ->check(aatgs::examples::why_no_devices)
+      ->type_name("LIST");
   define_hypertune(config, s);
   define_telemetry(config, s);
   app.add_flag("--compare", s.compare,
@@ -159,6 +168,7 @@ void define(CLI::App& app, Configuration& config, Settings& s) {
       "Examples:\n  aatgs_whcr --graph queen:8 --colors 9\n"
       "  aatgs_whcr --graph DSJC125.5.col --colors 18 --output colors.txt\n"
       "  aatgs_whcr --graph gnp:200000:0.00005:1 --colors 6 --scope grid\n"
+      "  aatgs_whcr --graph DSJC125.5.col --colors 17 --devices all\n"
       "  aatgs_whcr --config run.toml --telemetry run.jsonl --trace run.trace.json\n"
       "  aatgs_whcr --graph DSJC125.5.col --colors 18 --compare --slice 1\n"
       "Exit status: 0 legal; 1 no legal coloring found, or a failure; 2 wrong input or options");
@@ -280,7 +290,7 @@ std::optional<aatgs::HypertuneOptions> hypertune_of(const Settings& s) {
 RunTrace trace_of(const Settings& s) {
   constexpr std::size_t most_slices = 200'000;  // some 120 MB of text, which viewers still open
   const auto choice = choose_executor(s.whcr.context.executor, s.whcr.context.device);
-  return RunTrace(choice.kind == ExecutorKind::cpu, most_slices);
+  return RunTrace(is_on_host(choice.kind), most_slices);
 }
 
 void write_trace(const Settings& s, const RunTrace& trace) {
@@ -320,6 +330,25 @@ int solve(const Settings& s, const Configuration& config, const NamedGraph& g,
   if (!s.output.empty()) aatgs::coloring::write_coloring(s.output, result.colors);
   write_json(s, g, {{solver.description(), to_json(result)}});
   return result.conflicts == 0 ? 0 : 1;
+}
+
+int solve_on_devices(const Settings& s, const NamedGraph& g, const std::vector<Color>& initial) {
+  const auto devices = aatgs::examples::parse_devices(*s.devices, s.whcr.context.executor);
+  WhcrOptions options = s.whcr;
+  options.hypertune_options = hypertune_of(s);
+  aatgs::coloring::WhcrPortfolioResult result;
+  {
+    ProgressLine line;
+    result = run_whcr_portfolio(g.graph, options, devices, initial, limits_of(s),
+                                [&](const WhcrProgress& p) { line.show(p); });
+  }
+  aatgs::examples::print_parts(result);
+  print_report(result.best);
+  if (!s.output.empty()) aatgs::coloring::write_coloring(s.output, result.best.colors);
+  nlohmann::ordered_json run = to_json(result.best);
+  run["devices"] = aatgs::examples::to_json(result.parts);
+  write_json(s, g, {{"portfolio", std::move(run)}});
+  return result.best.conflicts == 0 ? 0 : 1;
 }
 
 /// The same searches with the same slices on three executors. They must come to the same conflicts.
@@ -362,6 +391,10 @@ int run(const Settings& s, const Configuration& config) {
   if (s.compare && !s.trace.empty()) {
     throw aatgs::OptionError("--trace with --compare, which makes several runs: leave one out");
   }
+  if (s.devices && (s.compare || !s.telemetry.empty() || !s.trace.empty())) {
+    throw aatgs::OptionError(
+        "--devices with --compare, --telemetry or --trace, which are of one context: leave it out");
+  }
   if (s.whcr.context.event_slots != 0 && s.trace.empty()) {
     throw aatgs::OptionError("--event-slots without --trace, which shows the events: give both");
   }
@@ -374,6 +407,7 @@ int run(const Settings& s, const Configuration& config) {
               g.graph.vertex_count(), g.graph.edge_count(), s.whcr.colors);
   const auto initial =
       aatgs::coloring::random_coloring(g.graph.vertex_count(), s.whcr.colors, s.whcr.seed);
+  if (s.devices) return solve_on_devices(s, g, initial);
   return s.compare ? compare(s, g, initial) : solve(s, config, g, initial);
 }
 

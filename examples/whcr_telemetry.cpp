@@ -22,7 +22,7 @@ aatgs::ExecutorChoice choice_of(const WhcrOptions& options) {
 }
 
 TelemetryOptions with_gpu(TelemetryOptions telemetry, const WhcrOptions& options) {
-  const bool has_gpu = choice_of(options).kind != aatgs::ExecutorKind::cpu;
+  const bool has_gpu = !is_on_host(choice_of(options).kind);
   if (has_gpu) telemetry.gpu = aatgs::gpu_name(options.context.device);
   return telemetry;
 }
@@ -35,7 +35,7 @@ WhcrTelemetry::WhcrTelemetry(TelemetryOptions telemetry, const WhcrOptions& opti
   const aatgs::ExecutorChoice choice = choice_of(options);
   metric_.phase = aatgs::phase::whcr;
   metric_.chromatic_number = options.colors;
-  metric_.execution = choice.kind == aatgs::ExecutorKind::cpu
+  metric_.execution = is_on_host(choice.kind)
                           ? PhaseExecution::cpu_fallback(choice.reason)
                           : PhaseExecution::gpu_ticket(0);
   metric_.parameters = R"({"slice":)" + std::to_string(solver.slice()) + R"(,"searches":)" +

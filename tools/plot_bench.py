@@ -75,6 +75,18 @@ PROMISED = {
     "defaults": (">=", 0.9),
     "park_first_config": ("<=", 3),
     "park_wait_ms": ("<=", 20),
+    "triple_1_1": (">=", 2.8),
+    "triple_10_1": (">=", 1.18),
+    "triple_1_10": (">=", 2.0),
+    "triple_2_5_2": (">=", 1.75),
+    "coordinator_us": ("<=", 1),
+    "parallel_phases": (">=", 3.5),
+    "load_balanced": (">=", 1.3),
+    "graph_pipeline": (">=", 2),
+    "allocator": (">=", 20),
+    "allocator_growth_mib": ("<=", 0),
+    "telemetry_on": ("<=", 1.01),
+    "statistics_page": ("<=", 1.01),
 }
 
 

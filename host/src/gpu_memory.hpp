@@ -6,7 +6,7 @@
 namespace aatgs::gpu {
 
 /// The few things that `Memory` needs from CUDA; a build without CUDA has a version that refuses.
-/// All throw `DeviceError`.
+/// All throw `DeviceError`, and leave the device selected on the calling thread.
 
 /// A stream of its own that does not synchronise with the legacy default stream.
 class CopyStream {
@@ -29,6 +29,6 @@ class CopyStream {
 
 /// Zeroed pinned host memory that every GPU reaches at the same address.
 void* allocate_mapped(std::size_t bytes, int device);
-void release_mapped(void* data) noexcept;
+void release_mapped(void* data, int device) noexcept;
 
 }  // namespace aatgs::gpu

@@ -2,6 +2,7 @@
 #include <cuda_runtime_api.h>
 
 #include <aatgs/host/cuda_check.hpp>
+#include <aatgs/host/detail/select_device.hpp>
 #include <cstring>
 
 #include "gpu_memory.hpp"
@@ -9,17 +10,19 @@
 namespace aatgs::gpu {
 
 CopyStream::CopyStream(int device) : device_(device) {
-  AATGS_CUDA(cudaSetDevice(device), "selecting device " + std::to_string(device));
+  aatgs::detail::select_device(device);
   cudaStream_t stream = nullptr;
   AATGS_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "making a copy stream");
   stream_ = stream;
 }
 
 CopyStream::~CopyStream() {
+  aatgs::detail::try_select_device(device_);
   cudaStreamDestroy(static_cast<cudaStream_t>(stream_));
 }
 
 void* CopyStream::allocate(std::size_t bytes) {
+  aatgs::detail::select_device(device_);
   auto* stream = static_cast<cudaStream_t>(stream_);
   void* data = nullptr;
   AATGS_CUDA(cudaMallocAsync(&data, bytes, stream),
@@ -35,10 +38,12 @@ void* CopyStream::allocate(std::size_t bytes) {
 }
 
 void CopyStream::release(void* data) noexcept {
+  aatgs::detail::try_select_device(device_);
   cudaFreeAsync(data, static_cast<cudaStream_t>(stream_));
 }
 
 void CopyStream::copy(void* to, const void* from, std::size_t bytes) {
+  aatgs::detail::select_device(device_);
   auto* stream = static_cast<cudaStream_t>(stream_);
   const std::string what = "copying " + std::to_string(bytes) + " bytes";
   AATGS_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream), what);
@@ -46,7 +51,7 @@ void CopyStream::copy(void* to, const void* from, std::size_t bytes) {
 }
 
 void* allocate_mapped(std::size_t bytes, int device) {
-  AATGS_CUDA(cudaSetDevice(device), "selecting device " + std::to_string(device));
+  aatgs::detail::select_device(device);
   void* data = nullptr;
   AATGS_CUDA(cudaHostAlloc(&data, bytes, cudaHostAllocMapped | cudaHostAllocPortable),
              "allocating " + std::to_string(bytes) + " bytes of mapped host memory");
@@ -54,7 +59,8 @@ void* allocate_mapped(std::size_t bytes, int device) {
   return data;
 }
 
-void release_mapped(void* data) noexcept {
+void release_mapped(void* data, int device) noexcept {
+  aatgs::detail::try_select_device(device);
   cudaFreeHost(data);
 }
 

@@ -26,6 +26,6 @@ void CopyStream::copy(void*, const void*, std::size_t) {
 void* allocate_mapped(std::size_t, int) {
   refuse();
 }
-void release_mapped(void*) noexcept {}
+void release_mapped(void*, int) noexcept {}
 
 }  // namespace aatgs::gpu

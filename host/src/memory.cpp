@@ -75,7 +75,7 @@ void Memory::release() noexcept {
       ::operator delete(data_, std::align_val_t(line_bytes));
       break;
     case MemoryKind::mapped:
-      gpu::release_mapped(data_);
+      gpu::release_mapped(data_, device_);
       break;
     case MemoryKind::device:
       stream_->release(data_);

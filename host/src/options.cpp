@@ -18,7 +18,9 @@ constexpr std::array executor_names = {
     std::pair{ExecutorKind::launch_queue, std::string_view("launch_queue")},
     std::pair{ExecutorKind::launch, std::string_view("launch")},
     std::pair{ExecutorKind::graph, std::string_view("graph")},
-    std::pair{ExecutorKind::cpu, std::string_view("cpu")}};
+    std::pair{ExecutorKind::triple_buffer, std::string_view("triple_buffer")},
+    std::pair{ExecutorKind::cpu, std::string_view("cpu")},
+    std::pair{ExecutorKind::cpu_triple_buffer, std::string_view("cpu_triple_buffer")}};
 
 constexpr std::array scope_names = {std::pair{Scope::block, std::string_view("block")},
                                     std::pair{Scope::grid, std::string_view("grid")}};
@@ -92,7 +94,7 @@ std::uint32_t ring_slots_from_environment(const char* variable) noexcept {
 }
 
 void check_options(const ContextOptions& options) {
-  check_enumerator("executor", options.executor, ExecutorKind::cpu);
+  check_enumerator("executor", options.executor, ExecutorKind::cpu_triple_buffer);
   check_enumerator("scope", options.scope, Scope::grid);
   check_enumerator("config_policy", options.config_policy, ConfigPolicy::reject);
   check_enumerator("telemetry_policy", options.telemetry_policy, TelemetryPolicy::overwrite_oldest);
@@ -130,6 +132,11 @@ void check_options(const ContextOptions& options) {
     throw OptionError("cpu_threads = " + std::to_string(options.cpu_threads) +
                       " is above 4096: give 0 for one per hardware thread");
   }
+  if (options.buffer_slots == 0 || options.buffer_slots > most_buffer_slots) {
+    throw OptionError("buffer_slots = " + std::to_string(options.buffer_slots) +
+                      " is not from 1 to " + std::to_string(most_buffer_slots) +
+                      ": 3 overlap both copies with the step");
+  }
   if (options.device < 0) {
     throw OptionError("device = " + std::to_string(options.device) +
                       " is negative: give a CUDA ordinal, 0 for the first GPU");
@@ -157,7 +164,7 @@ ContextOptions prefer_resident(ContextOptions options) {
 }
 
 ExecutorChoice choose_executor(ExecutorKind wanted, int device) {
-  if (wanted == ExecutorKind::cpu) return {wanted, "asked for"};
+  if (is_on_host(wanted)) return {wanted, "asked for"};
   const std::string obstacle = why_no_gpu(device);
   if (wanted == ExecutorKind::automatic) {
     if (obstacle.empty()) return {ExecutorKind::resident, "found " + gpu_name(device)};
@@ -165,8 +172,9 @@ ExecutorChoice choose_executor(ExecutorKind wanted, int device) {
   }
   if (!obstacle.empty()) {
     throw DeviceError("executor '" + std::string(to_string(wanted)) + "' on device " +
-                          std::to_string(device) + ": " + obstacle +
-                          "; choose 'cpu' or 'automatic' to run without it",
+                          std::to_string(device) + ": " + obstacle + "; choose " +
+                          (wanted == ExecutorKind::triple_buffer ? "'cpu_triple_buffer', " : "") +
+                          "'cpu' or 'automatic' to run without it",
                       "cudaErrorNoDevice");
   }
   return {wanted, "asked for"};

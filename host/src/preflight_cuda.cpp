@@ -3,6 +3,7 @@
 #include <cuda_runtime_api.h>
 
 #include <aatgs/host/cuda_check.hpp>
+#include <aatgs/host/detail/select_device.hpp>
 
 #include "preflight_facts.hpp"
 
@@ -82,7 +83,7 @@ void read_device_facts(MachineFacts& facts, const ResidentPlan& plan) {
   const Attributes device(plan.device);
   facts.compute_mode = to_mode(device.count(cudaDevAttrComputeMode));
   if (facts.compute_mode == ComputeMode::prohibited) return;  // the next call would fail
-  AATGS_CUDA(cudaSetDevice(plan.device), "selecting device " + std::to_string(plan.device));
+  select_device(plan.device);
   facts.lazy_loading = loads_lazily();
   facts.cooperative_launch = device.has(cudaDevAttrCooperativeLaunch);
   facts.maps_host_memory = device.has(cudaDevAttrCanMapHostMemory);

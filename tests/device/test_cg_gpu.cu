@@ -8,9 +8,10 @@ namespace aatgs::linear::test {
 std::vector<Variant> executors() {
   std::vector<Variant> all;
   using Kinds = std::vector<ExecutorKind>;
-  for (const auto kind : aatgs::test::brief_or(
-           Kinds{ExecutorKind::resident},
-           Kinds{ExecutorKind::resident, ExecutorKind::launch, ExecutorKind::graph})) {
+  for (const auto kind :
+       aatgs::test::brief_or(Kinds{ExecutorKind::resident},
+                             Kinds{ExecutorKind::resident, ExecutorKind::launch,
+                                   ExecutorKind::graph, ExecutorKind::triple_buffer})) {
     // One block could not hold the larger matrices in its shared memory.
     for (const std::uint32_t workers :
          aatgs::test::brief_or<std::vector<std::uint32_t>>({3}, {0, 2, 3})) {

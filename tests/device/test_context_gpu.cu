@@ -14,7 +14,7 @@ struct Backend {
     std::vector<Variant> all;
     for (const auto executor :
          {ExecutorKind::resident, ExecutorKind::launch_queue, ExecutorKind::launch,
-          ExecutorKind::graph, ExecutorKind::automatic}) {
+          ExecutorKind::graph, ExecutorKind::triple_buffer, ExecutorKind::automatic}) {
       for (const Scope scope : {Scope::block, Scope::grid}) {
         ContextOptions options;
         options.executor = executor;

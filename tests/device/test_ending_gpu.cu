@@ -350,6 +350,7 @@ TEST_CASE("ending: a step that never returns holds shutdown, the destructor or t
   check_case("child: a step never returns", as(ExecutorKind::resident, Scope::block));
   check_case("child: a step never returns", as(ExecutorKind::resident, Scope::grid));
   check_case("child: a step never returns", as(ExecutorKind::launch_queue, Scope::block));
+  check_case("child: a step never returns", as(ExecutorKind::triple_buffer, Scope::grid));
 }
 
 TEST_CASE("ending: a step that faults is not named, or a host that waits or polls goes on") {
@@ -369,6 +370,8 @@ TEST_CASE("ending: a step that faults is not named, or a host that waits or poll
   check(trap, ExecutorKind::resident, Scope::grid, false);
   check(wild, ExecutorKind::launch_queue, Scope::block, true);
   check(trap, ExecutorKind::launch_queue, Scope::grid, false);
+  check(wild, ExecutorKind::triple_buffer, Scope::grid, false);
+  check(trap, ExecutorKind::triple_buffer, Scope::block, true);
 }
 
 TEST_CASE("deadline: a block that never reaches a barrier hangs the grid without a word") {
@@ -376,6 +379,8 @@ TEST_CASE("deadline: a block that never reaches a barrier hangs the grid without
   check_case("child: a block never reaches the barrier", as(ExecutorKind::resident, Scope::grid));
   check_case("child: a block never reaches the barrier",
              as(ExecutorKind::launch_queue, Scope::grid));
+  check_case("child: a block never reaches the barrier",
+             as(ExecutorKind::triple_buffer, Scope::grid));
 }
 
 // ---- in this process ---------------------------------------------------------------------------
@@ -411,9 +416,10 @@ Tally run_orders(TestContext& ctx, std::uint64_t first, std::uint64_t count) {
 
 constexpr auto resident = ExecutorKind::resident;
 constexpr auto launch_queue = ExecutorKind::launch_queue;
+constexpr auto triple_buffer = ExecutorKind::triple_buffer;
 
 TEST_CASE("ending: another thread aborts, and the owner goes on waiting, or work is miscounted") {
-  for_each_scope({resident, launch_queue, ExecutorKind::automatic},
+  for_each_scope({resident, launch_queue, triple_buffer, ExecutorKind::automatic},
                  [](auto options) { check_abort_from_another_thread(make_on_gpu, options); });
   for_each_scope({ExecutorKind::launch, ExecutorKind::graph}, [](auto options) {
     check_abort_from_another_thread(make_on_gpu, options, false);
@@ -421,23 +427,25 @@ TEST_CASE("ending: another thread aborts, and the owner goes on waiting, or work
 }
 
 TEST_CASE("ending: a context that was aborted before its first config waits for it") {
-  for_each_scope({resident, launch_queue, ExecutorKind::automatic, ExecutorKind::launch},
-                 [](auto options) { check_abort_before_anything(make_on_gpu, options); });
+  for_each_scope(
+      {resident, launch_queue, triple_buffer, ExecutorKind::automatic, ExecutorKind::launch},
+      [](auto options) { check_abort_before_anything(make_on_gpu, options); });
 }
 
 TEST_CASE("ending: polls after a shutdown throw, or give what was given up") {
-  for_each_scope({resident, launch_queue, ExecutorKind::automatic, ExecutorKind::launch},
-                 [](auto options) { check_polls_after_the_end(make_on_gpu, options); });
+  for_each_scope(
+      {resident, launch_queue, triple_buffer, ExecutorKind::automatic, ExecutorKind::launch},
+      [](auto options) { check_polls_after_the_end(make_on_gpu, options); });
 }
 
 TEST_CASE("ending: an exception leaves work running, or waits for it") {
-  for_each_scope({resident, launch_queue, ExecutorKind::automatic},
+  for_each_scope({resident, launch_queue, triple_buffer, ExecutorKind::automatic},
                  [](auto options) { check_unwinding(make_on_gpu, options); });
 }
 
 TEST_CASE("ending: the hang report is empty, or names the wrong ticket") {
-  for_each_scope({resident, launch_queue}, [](auto options) {
-    check_hang_report(make_on_gpu, options, options.executor == resident ? "not taken" : "");
+  for_each_scope({resident, launch_queue, triple_buffer}, [](auto options) {
+    check_hang_report(make_on_gpu, options, options.executor == launch_queue ? "" : "not taken");
     check_hang_report_of_small_rings(make_on_gpu, options);
   });
 }

@@ -7,7 +7,8 @@ namespace aatgs::coloring::test {
 using aatgs::test::brief_or;
 
 TEST_CASE("WHCR solver: a random coloring is not repaired on the GPU") {
-  for (const auto executor : {ExecutorKind::resident, ExecutorKind::launch, ExecutorKind::graph}) {
+  for (const auto executor : {ExecutorKind::resident, ExecutorKind::launch, ExecutorKind::graph,
+                              ExecutorKind::triple_buffer}) {
     CAPTURE(to_string(executor));
     check_repairs(queen_graph(8), options_for(executor, Scope::block, 9));
     const std::uint32_t vertices = brief_or(500, 20000);
@@ -20,7 +21,8 @@ void check_same_moves(const Graph& graph, Scope scope, std::uint32_t colors) {
   const std::uint64_t iterations = brief_or(40, 100);
   const auto expected =
       conflicts_after(graph, options_for(ExecutorKind::cpu, scope, colors), iterations);
-  for (const auto executor : {ExecutorKind::resident, ExecutorKind::launch, ExecutorKind::graph}) {
+  for (const auto executor : {ExecutorKind::resident, ExecutorKind::launch, ExecutorKind::graph,
+                              ExecutorKind::triple_buffer}) {
     CAPTURE(to_string(executor));
     CHECK(conflicts_after(graph, options_for(executor, scope, colors), iterations) == expected);
   }

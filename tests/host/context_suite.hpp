@@ -29,9 +29,14 @@ inline TestContext make_test_context(StepMemory& memory, const ContextOptions& o
 inline bool is_async(const ContextOptions& options) {
   return options.executor != ExecutorKind::launch && options.executor != ExecutorKind::graph;
 }
+inline bool is_buffered(const ContextOptions& options) {
+  return options.executor == ExecutorKind::triple_buffer ||
+         options.executor == ExecutorKind::cpu_triple_buffer;
+}
 /// Whether each config is a launch of its own.
 inline bool is_launch(const ContextOptions& options) {
-  return !is_async(options) || options.executor == ExecutorKind::launch_queue;
+  return !is_async(options) || options.executor == ExecutorKind::launch_queue ||
+         is_buffered(options);
 }
 /// Few workers, so that few held configs occupy them all; one at `width` 1.
 inline ContextOptions narrow(ContextOptions options, std::uint32_t width = 2) {
@@ -52,7 +57,7 @@ inline std::uint64_t config_count(const ContextOptions& options) {
   const std::uint64_t all = environment("AATGS_TEST_CONFIGS", Backend::default_configs);
   const bool is_cpu = options.executor == ExecutorKind::cpu;
   if (is_cpu && options.scope == Scope::grid && options.cpu_threads > 1) return all / 5 + 1;
-  if (options.executor == ExecutorKind::launch_queue) return all / 10 + 1;
+  if (options.executor == ExecutorKind::launch_queue || is_buffered(options)) return all / 10 + 1;
   return is_async(options) ? all : all / 50 + 1;
 }
 
@@ -324,7 +329,8 @@ TEST_CASE("context: execute loses a completion between two calls") {
 
 TEST_CASE("context: a long step hides the finished ones behind it") {
   for_each_variant([](const ContextOptions& options) {
-    const bool one_at_a_time = options.scope == Scope::grid || options.cpu_threads == 1;
+    const bool one_at_a_time =
+        options.scope == Scope::grid || options.cpu_threads == 1 || is_buffered(options);
     if (!is_async(options) || one_at_a_time) return;
     StepMemory memory(options);
     TestContext ctx = make_test_context(memory, with_rings(options, 64, 64));

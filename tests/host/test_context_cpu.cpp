@@ -17,16 +17,22 @@ struct Backend {
     std::vector<Variant> all;
     for (const Scope scope : {Scope::block, Scope::grid}) {
       for (const std::uint32_t threads : {1U, 2U, 4U}) {
-        ContextOptions options;
-        options.executor = ExecutorKind::cpu;
-        options.scope = scope;
-        options.cpu_threads = threads;
-        options.queue_deadline = 10s;
-        all.push_back(
-            {std::string(to_string(scope)) + ", threads: " + std::to_string(threads), options});
+        all.push_back(variant(ExecutorKind::cpu, scope, threads));
       }
     }
+    all.push_back(variant(ExecutorKind::cpu_triple_buffer, Scope::block, 1));
+    all.push_back(variant(ExecutorKind::cpu_triple_buffer, Scope::grid, 2));
     return all;
+  }
+  static Variant variant(ExecutorKind executor, Scope scope, std::uint32_t threads) {
+    ContextOptions options;
+    options.executor = executor;
+    options.scope = scope;
+    options.cpu_threads = threads;
+    options.queue_deadline = 10s;
+    return {std::string(to_string(executor)) + ", " + std::string(to_string(scope)) +
+                ", threads: " + std::to_string(threads),
+            options};
   }
   template <class Config, class Telemetry, class Step>
   static GpuExecutionContext<Config, Telemetry> make(const Step& step,

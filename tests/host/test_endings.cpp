@@ -394,48 +394,58 @@ TestContext make_on_cpu(StepMemory& memory, const ContextOptions& options) {
   return make_cpu_context<Order, Report>(memory.step(), options);
 }
 
+/// Both scopes of both executors on threads.
 template <class Body>
-void for_both_scopes(Body body) {
-  for (const Scope scope : {Scope::block, Scope::grid}) {
-    SUBCASE(scope == Scope::block ? "block" : "grid") {
-      const Watchdog watchdog("endings on threads");
-      ContextOptions options;
-      options.executor = ExecutorKind::cpu;
-      options.scope = scope;
-      options.cpu_threads = 2;
-      body(options);
+void for_all_on_threads(Body body) {
+  for (const ExecutorKind executor : {ExecutorKind::cpu, ExecutorKind::cpu_triple_buffer}) {
+    for (const Scope scope : {Scope::block, Scope::grid}) {
+      const std::string name =
+          std::string(to_string(executor)) + ", " + std::string(to_string(scope));
+      SUBCASE(name.c_str()) {
+        const Watchdog watchdog("endings on threads");
+        ContextOptions options;
+        options.executor = executor;
+        options.scope = scope;
+        options.cpu_threads = 2;
+        body(options);
+      }
     }
   }
 }
 
 TEST_CASE("endings: another thread aborts, and the owner goes on waiting, or work is miscounted") {
-  for_both_scopes([](auto options) { check_abort_from_another_thread(make_on_cpu, options); });
+  for_all_on_threads([](auto options) { check_abort_from_another_thread(make_on_cpu, options); });
 }
 
 TEST_CASE("endings: a context that was aborted before its first config waits for it") {
-  for_both_scopes([](auto options) { check_abort_before_anything(make_on_cpu, options); });
+  for_all_on_threads([](auto options) { check_abort_before_anything(make_on_cpu, options); });
 }
 
 TEST_CASE("endings: polls after a shutdown throw, or give what was given up") {
-  for_both_scopes([](auto options) { check_polls_after_the_end(make_on_cpu, options); });
+  for_all_on_threads([](auto options) { check_polls_after_the_end(make_on_cpu, options); });
 }
 
 TEST_CASE("endings: an exception leaves work running, or waits for it") {
-  for_both_scopes([](auto options) { check_unwinding(make_on_cpu, options); });
+  for_all_on_threads([](auto options) { check_unwinding(make_on_cpu, options); });
 }
 
 TEST_CASE("endings: the hang report of real workers is empty, or names the wrong ticket") {
-  for_both_scopes([](auto options) { check_hang_report(make_on_cpu, options, "not taken"); });
+  for_all_on_threads([](auto options) { check_hang_report(make_on_cpu, options, "not taken"); });
 }
 
 TEST_CASE("endings: the hang report forgets the config that hangs when others pass it") {
-  for_both_scopes([](auto options) { check_hang_report_of_small_rings(make_on_cpu, options); });
+  for_all_on_threads([](auto options) { check_hang_report_of_small_rings(make_on_cpu, options); });
 }
 
 TEST_CASE("endings: the polls of a port throw because another one ended them all in order") {
   const Watchdog watchdog("polls of an ended port");
   ContextOptions options;
-  options.executor = ExecutorKind::cpu;
+  SUBCASE("cpu") {
+    options.executor = ExecutorKind::cpu;
+  }
+  SUBCASE("cpu_triple_buffer") {
+    options.executor = ExecutorKind::cpu_triple_buffer;
+  }
   options.cpu_threads = options.ports = 2;
   StepMemory memory(options);
   TestContext ctx = make_on_cpu(memory, options);
@@ -456,7 +466,7 @@ TEST_CASE("endings: 200 aborts from another thread at random moments, and one ha
   for (int round = 0; round < 200; ++round) {
     CAPTURE(round);
     ContextOptions options;
-    options.executor = ExecutorKind::cpu;
+    options.executor = round % 4 < 2 ? ExecutorKind::cpu : ExecutorKind::cpu_triple_buffer;
     options.scope = round % 2 == 0 ? Scope::block : Scope::grid;
     options.cpu_threads = 2;
     options.config_slots = 4;

@@ -120,6 +120,14 @@ TEST_CASE("options: another value that cannot work is taken, or not named") {
   CHECK(contains(refusal([](ContextOptions& o) { o.device = -1; }), "device = -1"));
 }
 
+TEST_CASE("options: a triple buffer without a slot, or with more than one holds, is taken") {
+  for (const std::uint32_t slots : {0U, 17U}) {
+    CHECK(contains(refusal([&](ContextOptions& o) { o.buffer_slots = slots; }),
+                   "buffer_slots = " + std::to_string(slots) + " is not from 1 to 16"));
+  }
+  CHECK(refusal([](ContextOptions& o) { o.buffer_slots = 16; }).empty());
+}
+
 TEST_CASE("options: a first ticket so near the end of 64 bits that no config finds room is taken") {
   CHECK(contains(refusal([](ContextOptions& o) { o.first_ticket = ~std::uint64_t{0}; }),
                  "first_ticket = 18446744073709551615 is above 9223372036854775808"));
@@ -140,17 +148,19 @@ TEST_CASE("options: an integer that is no enumerator stands for one") {
 
 TEST_CASE("options: make_cpu_context takes an executor that it cannot make") {
   for (const auto kind : {ExecutorKind::resident, ExecutorKind::launch_queue, ExecutorKind::launch,
-                          ExecutorKind::graph}) {
+                          ExecutorKind::graph, ExecutorKind::triple_buffer}) {
     const std::string message = refusal([&](ContextOptions& o) { o.executor = kind; });
     CHECK(contains(message, "'" + std::string(to_string(kind)) + "'"));
   }
   CHECK(refusal([](ContextOptions& o) { o.executor = ExecutorKind::automatic; }).empty());
+  CHECK(refusal([](ContextOptions& o) { o.executor = ExecutorKind::cpu_triple_buffer; }).empty());
 }
 
 TEST_CASE("options: a name is parsed as another one, or an unknown one is taken") {
   for (const auto kind :
        {ExecutorKind::automatic, ExecutorKind::resident, ExecutorKind::launch_queue,
-        ExecutorKind::launch, ExecutorKind::graph, ExecutorKind::cpu}) {
+        ExecutorKind::launch, ExecutorKind::graph, ExecutorKind::triple_buffer, ExecutorKind::cpu,
+        ExecutorKind::cpu_triple_buffer}) {
     CHECK(parse_executor(to_string(kind)) == kind);
   }
   for (const Scope scope : {Scope::block, Scope::grid})
@@ -159,7 +169,9 @@ TEST_CASE("options: a name is parsed as another one, or an unknown one is taken"
   for (const std::string wrong : {"gpu", "", "CPU", "cpu "}) {
     const std::string message = message_of<OptionError>([&] { parse_executor(wrong); });
     CHECK(contains(message, "executor '" + wrong + "'"));
-    CHECK(contains(message, "automatic, resident, launch_queue, launch, graph, cpu"));
+    CHECK(contains(message,
+                   "automatic, resident, launch_queue, launch, graph, triple_buffer, cpu, "
+                   "cpu_triple_buffer"));
   }
   const std::string message = message_of<OptionError>([] { parse_scope("warp"); });
   CHECK(contains(message, "scope 'warp'"));
@@ -169,12 +181,17 @@ TEST_CASE("options: a name is parsed as another one, or an unknown one is taken"
 TEST_CASE("executor: asked for a GPU where there is none, another one is taken in silence") {
   if (why_no_gpu(0).empty()) return;
   for (const auto kind : {ExecutorKind::resident, ExecutorKind::launch_queue, ExecutorKind::launch,
-                          ExecutorKind::graph}) {
+                          ExecutorKind::graph, ExecutorKind::triple_buffer}) {
     const auto ask = [&] { choose_executor(kind, 0); };
     const std::string message = message_of<DeviceError>(ask);
     CHECK(contains(message, "'" + std::string(to_string(kind)) + "'"));
     CHECK(contains(message, why_no_gpu(0)));
   }
+  // Host threads in place of CUDA streams are asked for by a name of their own.
+  CHECK(contains(message_of<DeviceError>([] { choose_executor(ExecutorKind::triple_buffer, 0); }),
+                 "'cpu_triple_buffer'"));
+  CHECK(choose_executor(ExecutorKind::cpu_triple_buffer, 0).kind ==
+        ExecutorKind::cpu_triple_buffer);
   try {
     choose_executor(ExecutorKind::resident, 0);
   } catch (const DeviceError& error) {

@@ -216,6 +216,12 @@ def whcr_values(p, good):
     value("--executor", "gpu", "executor 'gpu'")
     value("--executor", ESCAPE, "executor '?[2J?")
     value("--scope", LONG, "scope 'aaa")
+    for devices in ["", "x", "0,", ",0", "-1", "0 1", "0,99999999999", "ALL", ESCAPE]:
+        value("--devices", devices, "give 'all', or CUDA ordinals")
+    on_host = changed(good, "--executor", "cpu")
+    p.refuses(*on_host, "--devices", "1,0,1", about="device 1 twice")
+    p.refuses(*on_host, "--devices", "all", about="has as many as you name")
+    p.refuses(*good, "--devices", "0", "--compare", about="--devices with --compare")
     p.refuses("--graph", "queen:4", about="--colors is required")
     p.refuses(about="required")
     p.refuses(*good, "--compare", "--output", "out", about="--output with --compare")

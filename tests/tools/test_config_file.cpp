@@ -29,6 +29,7 @@ struct Values {
   std::uint64_t seed = 1;
   std::string graph;
   ContextOptions context;
+  PipelineGpuOptions phases;
 };
 
 void declare(Configuration& config, Values& v) {
@@ -37,7 +38,14 @@ void declare(Configuration& config, Values& v) {
   table.add({"flag", "--flag"}, v.flag, "a flag");
   table.add({"count", "--count", "TEST_COUNT"}, v.count, "a count")->check(CLI::Range(1, 100));
   table.add({"ratio", "--ratio"}, v.ratio, "a ratio");
-  GpuTable(config, v.context).device().executor().scope().rings().workers().park_after();
+  GpuTable(config, v.context)
+      .device()
+      .executor()
+      .scope()
+      .rings()
+      .workers()
+      .park_after()
+      .phases(v.phases);
   config.table("telemetry").add({"file", "--telemetry"}, v.name, "a name");
   table.add({"sizes", "--sizes"}, v.sizes, "sizes")->check(whole);  // the table goes on
   table.add({"limit", "--limit"}, v.limit, "a limit");
@@ -163,6 +171,8 @@ config_slots = 64
 telemetry_slots = 32
 workers = 3
 park_after_ms = 7
+stream_mode = "sequential"
+streams = 4
 )";
 
 TEST_CASE("configuration: a value is read as another one") {
@@ -187,6 +197,8 @@ TEST_CASE("configuration: a value is read as another one") {
   CHECK(v.context.telemetry_slots == 32);
   CHECK(v.context.workers == 3);
   CHECK(v.context.park_after == std::chrono::milliseconds(7));
+  CHECK(v.phases.stream_mode == StreamMode::sequential);
+  CHECK(v.phases.streams == 4);
 }
 
 TEST_CASE("configuration: a table or key that is unknown passes, or the nearest is not named") {
@@ -245,6 +257,9 @@ TEST_CASE("configuration: a value out of range is taken, or not where it stands"
   check_refused("[gpu]\nexecutor = 'gpu'\n",
                 "FILE:2:12: executor in [gpu]: unknown executor 'gpu'");
   check_refused("[gpu]\nscope = ''\n", "FILE:2:9: scope in [gpu]: unknown scope ''");
+  check_refused("[gpu]\nstream_mode = 'async'\n",
+                "FILE:2:15: stream_mode in [gpu]: unknown stream_mode 'async': choose one of ");
+  check_refused("[gpu]\nstreams = 65\n", "FILE:2:11: streams in [gpu]: Value 65 not in range");
   check_refused("[gpu]\npark_after_ms = 9_223_372_036_854_775_807\n",
                 "FILE:2:17: park_after_ms in [gpu]: Value 9223372036854775807 not in range");
   check_refused("[gpu]\npark_after_ms = 9_223_372_036_854_775_808\n", "FILE:2:42: no valid TOML: ");
@@ -394,7 +409,7 @@ TEST_CASE("configuration: the options as JSON are not JSON, or miss some") {
         R"({"iterative":{"flag":false,"count":7,"ratio":0.5,"sizes":[1, 2],"limit":4,)"
         R"("seed":18446744073709551615},"gpu":{"device_id":0,"executor":"automatic",)"
         R"("scope":"block","config_slots":1024,"telemetry_slots":1024,"workers":0,)"
-        R"("park_after_ms":5},"telemetry":{"file":"a"},)"
+        R"("park_after_ms":5,"stream_mode":"parallel","streams":0},"telemetry":{"file":"a"},)"
         R"("initial_coloring":{"graph":"\"g?\u001b\u000a"}})");
 }
 

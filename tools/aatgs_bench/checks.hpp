@@ -126,6 +126,15 @@ inline Value jacobi_geomean(const Report& report) {
   return std::exp(logarithms / static_cast<double>(sizes.size()));
 }
 
+/// What triple buffering could gain if nothing but the bus held it up: the sequential step over 64
+/// MiB there and back at once, at the rate that the bus has for both ways.
+inline Value triple_floor(const Report& report, const std::string& name) {
+  constexpr double both_bytes = 2.0 * (64 << 20);
+  const Value gb_s = report.median("floor/copy_both_ways");
+  const Value both_us = gb_s ? Value(both_bytes / *gb_s / 1e3) : std::nullopt;
+  return over(report.median("stream/sequential_" + name), both_us);
+}
+
 struct Check {
   const char* key;
   std::function<Value(const Report&)> value;
@@ -222,6 +231,10 @@ inline std::vector<Check> all_checks() {
       {"triple_1_1", ratio("stream/sequential_1_1", "stream/triple_1_1")},
       {"triple_10_1", ratio("stream/sequential_10_1", "stream/triple_10_1")},
       {"triple_1_10", ratio("stream/sequential_1_10", "stream/triple_1_10")},
+      {"triple_1_1_slots_4", ratio("stream/sequential_1_1", "stream/triple4_1_1")},
+      {"triple_1_10_slots_4", ratio("stream/sequential_1_10", "stream/triple4_1_10")},
+      {"triple_1_1_floor", [](const Report& r) { return triple_floor(r, "1_1"); }},
+      {"triple_1_10_floor", [](const Report& r) { return triple_floor(r, "1_10"); }},
       {"triple_2_5_2", ratio("stream/sequential_2_5_2", "stream/triple_2_5_2")},
       {"coordinator_us",
        [](const Report& r) {
@@ -233,6 +246,16 @@ inline std::vector<Check> all_checks() {
       {"graph_pipeline", ratio("stream/pipeline_queued", "stream/pipeline_graph")},
       {"load_balanced", ratio("stream/round_robin", "stream/load_balanced")},
       {"allocator", ratio("stream/cuda_malloc_1mib", "stream/allocator_1mib")},
+      {"allocator_growth_mib",
+       [](const Report& r) {
+         const Value before = r.median("stream/allocator_reserved_before");
+         const Value after = r.median("stream/allocator_reserved_after");
+         return before && after ? Value(*after - *before) : std::nullopt;
+       }},
+      {"telemetry_on", median("watch/telemetry")},
+      {"statistics_page", median("watch/statistics_page")},
+      {"statistics_page_round_trip", median("watch/statistics_page_round_trip")},
+      {"event_ring_round_trip", median("watch/event_ring_round_trip")},
       {"bfs_mesh", [](const Report& r) { return others_of(r, "bfs_mesh", "levels_launch"); }},
       {"bfs_mesh_graph", [](const Report& r) { return others_of(r, "bfs_mesh", "levels_graph"); }},
   };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -103,19 +104,64 @@ std::vector<double> barrier_us(int device, unsigned blocks, unsigned threads, un
   return us;
 }
 
-std::vector<double> copy_gb_s(int device, unsigned copies) {
-  constexpr std::size_t bytes = std::size_t{64} << 20;
-  Buffer<std::byte> from(MemoryKind::mapped, bytes, device);
-  Buffer<std::byte> to(MemoryKind::device, bytes, device);
-  Stream stream;
-  std::vector<double> gb_s;
-  for (unsigned i = 0; i < copies; ++i) {
+/// Copies between pinned memory and the GPU's, each way in a stream of its own.
+class Copies {
+ public:
+  static constexpr std::size_t bytes = std::size_t{64} << 20;
+
+  Copies(int device, bool up, bool down) {
+    if (up) ways_.push_back(std::make_unique<Way>(device, cudaMemcpyHostToDevice));
+    if (down) ways_.push_back(std::make_unique<Way>(device, cudaMemcpyDeviceToHost));
+  }
+
+  /// Of all ways together, GB/s: so many transfers each, until the last has ended.
+  double gb_s(unsigned transfers) {
     const std::uint64_t begin = host_now_ns();
-    AATGS_CUDA(cudaMemcpyAsync(to.data(), from.data(), bytes, cudaMemcpyHostToDevice, stream.get()),
-               "copying 64 MiB to the GPU");
-    AATGS_CUDA(cudaStreamSynchronize(stream.get()), "copying 64 MiB to the GPU");
+    for (unsigned i = 0; i < transfers; ++i) {
+      for (auto& way : ways_) way->queue();
+    }
+    for (auto& way : ways_) way->wait();
     const auto ns = static_cast<double>(host_now_ns() - begin);
-    if (i > 0) gb_s.push_back(static_cast<double>(bytes) / ns);
+    return static_cast<double>(ways_.size() * transfers * bytes) / ns;
+  }
+
+ private:
+  /// On three buffers by turns, as a triple buffer does it: more than the host's caches hold.
+  class Way {
+   public:
+    Way(int device, cudaMemcpyKind kind) : kind_(kind) {
+      for (int i = 0; i < 3; ++i) {
+        host_.emplace_back(MemoryKind::mapped, bytes, device);
+        gpu_.emplace_back(MemoryKind::device, bytes, device);
+      }
+    }
+    void queue() {
+      void* sides[] = {host_[turn_].data(), gpu_[turn_].data()};
+      const bool up = kind_ == cudaMemcpyHostToDevice;
+      AATGS_CUDA(cudaMemcpyAsync(sides[up], sides[!up], bytes, kind_, stream_.get()),
+                 "copying 64 MiB");
+      turn_ = (turn_ + 1) % host_.size();
+    }
+    void wait() { AATGS_CUDA(cudaStreamSynchronize(stream_.get()), "copying 64 MiB"); }
+
+   private:
+    cudaMemcpyKind kind_;
+    std::size_t turn_ = 0;
+    std::vector<Buffer<std::byte>> host_, gpu_;
+    Stream stream_;  // last: it waits for its copies
+  };
+  std::vector<std::unique_ptr<Way>> ways_;
+};
+
+/// On new memory now and then, since where it lies bears on the rate.
+std::vector<double> copy_gb_s(int device, unsigned samples, bool up, bool down) {
+  constexpr unsigned transfers = 9;
+  constexpr unsigned samples_each = 5;
+  std::vector<double> gb_s;
+  while (gb_s.size() < samples) {
+    Copies copies(device, up, down);
+    (void)copies.gb_s(3);
+    for (unsigned i = 0; i < samples_each; ++i) gb_s.push_back(copies.gb_s(transfers));
   }
   return gb_s;
 }
@@ -133,6 +179,9 @@ void measure_floors(const Plan& plan, Report& report) {
   AATGS_CUDA(cudaSetDevice(device), "selecting the device");
   AATGS_CUDA(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device),
              "asking for the number of SMs");
+  int engines = 0;
+  AATGS_CUDA(cudaDeviceGetAttribute(&engines, cudaDevAttrAsyncEngineCount, device),
+             "asking for the number of copy engines");
   const auto blocks = static_cast<unsigned>(sms);
   const auto scaled = [&](double per_second) {
     return static_cast<unsigned>(plan.seconds * per_second);
@@ -144,8 +193,16 @@ void measure_floors(const Plan& plan, Report& report) {
         "barrier of " + std::to_string(sms) + " blocks of " + std::to_string(threads) + " threads",
         [&] { return barrier_us(device, blocks, threads, std::max(20U, scaled(4000))); });
   }
-  add("copy_to_gpu", "GB/s", "64 MiB from pinned memory",
-      [&] { return copy_gb_s(device, std::max(10U, scaled(1000))); });
+  const unsigned copies = std::max(10U, scaled(500));
+  const std::string pinned = "64 MiB after 64 MiB, pinned memory, ";
+  add("copy_to_gpu", "GB/s", pinned + "to the GPU",
+      [&] { return copy_gb_s(device, copies, true, false); });
+  add("copy_from_gpu", "GB/s", pinned + "from the GPU",
+      [&] { return copy_gb_s(device, copies, false, true); });
+  add("copy_both_ways", "GB/s",
+      pinned + "there and back at once, the sum; " + std::to_string(engines) +
+          " copy engines",
+      [&] { return copy_gb_s(device, copies, true, true); });
 }
 
 }  // namespace aatgs::bench

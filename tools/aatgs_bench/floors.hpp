@@ -7,7 +7,7 @@
 namespace aatgs::bench {
 
 /// What the hardware itself takes: one flag to the GPU and back, one barrier of all blocks, and the
-/// bandwidth of a pinned copy.
+/// bandwidth of pinned copies to the GPU, from it, and both at once.
 void measure_floors(const Plan& plan, Report& report);
 
 }  // namespace aatgs::bench

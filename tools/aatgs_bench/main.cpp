@@ -21,7 +21,9 @@
 #include "sptrsv.hpp"
 #include "stream_overlap.hpp"
 #include "stream_pools.hpp"
+#include "stream_triple.hpp"
 #include "tasks.hpp"
+#include "watching.hpp"
 #include "whcr.hpp"
 
 namespace aatgs::bench {
@@ -112,6 +114,8 @@ int run(const Settings& settings) {
   measure_bfs(plan, report);
   measure_stream_pools(plan, report);
   measure_stream_overlap(plan, report);
+  measure_stream_triple(plan, report);
+  measure_watching(plan, report);
   if (report.figures.empty()) {
     throw InputError("--only '" + settings.only + "' matches no figure; names look like " +
                      "fed16/spin/grid/10us/resident or floor/ping_pong");

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <aatgs/host/cuda_check.hpp>
-#include <aatgs/host/host_clock.hpp>
 #include <aatgs/host/memory.hpp>
 #include <aatgs/host/stream/async_coordinator.hpp>
-#include <aatgs/host/stream/gpu_triple_buffer.hpp>
 #include <aatgs/host/stream/multi_stream_coordinator.hpp>
 #include <aatgs/host/stream/pipeline_stage_manager.hpp>
 #include <memory>
@@ -12,133 +10,28 @@
 #include <vector>
 
 #include "stream_overlap.hpp"
+#include "stream_spin.cuh"
 
 namespace aatgs::bench {
 
 namespace {
 
 using namespace std::chrono_literals;
-using Byte = unsigned char;
 using Device = std::shared_ptr<StreamDevice>;
 
 constexpr auto patience = 30s;
-constexpr std::size_t transfer_bytes = std::size_t{64} << 20;
 constexpr int samples_each = 5;
-
-__device__ std::uint64_t timer_ns() {
-  std::uint64_t now = 0;
-  asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now));
-  return now;
-}
-
-__global__ void spin_kernel(std::uint64_t ns) {
-  for (const std::uint64_t end = timer_ns() + ns; timer_ns() < end;) {
-  }
-}
 
 __global__ void touch_kernel(int* value) {
   *value += 1;
 }
 
-cudaStream_t native(StreamTarget target) {
-  return static_cast<cudaStream_t>(target.native);
-}
-
-StreamWork spin(double us, unsigned blocks = 1, unsigned threads = 32) {
-  return [ns = static_cast<std::uint64_t>(us * 1e3), blocks, threads](StreamTarget target) {
-    spin_kernel<<<blocks, threads, 0, native(target)>>>(ns);
-  };
-}
-
-double us_since(std::uint64_t begin) {
-  return static_cast<double>(host_now_ns() - begin) * 1e-3;
-}
-
-/// Both sides of the transfers of a step in one stream.
+/// Both sides of a transfer.
 struct Sides {
   explicit Sides(int device, std::size_t bytes)
       : host(MemoryKind::mapped, bytes, device), gpu(MemoryKind::device, bytes, device) {}
   Memory host, gpu;
 };
-
-/// Of one transfer, up and down on average.
-double transfer_us(Stream& stream, Sides& sides, std::size_t bytes) {
-  constexpr int times = 10;
-  const auto pass = [&] {
-    const std::uint64_t begin = host_now_ns();
-    for (int i = 0; i < times; ++i) {
-      stream.copy(sides.gpu.data(), sides.host.data(), bytes);
-      stream.copy(sides.host.data(), sides.gpu.data(), bytes);
-    }
-    stream.synchronize(patience);
-    return us_since(begin) / (2 * times);
-  };
-  (void)pass();
-  return pass();
-}
-
-struct TripleCase {
-  std::string name;
-  double kernel_us;
-  std::size_t bytes;
-  int steps;
-};
-
-double sequential_step_us(Stream& stream, Sides& sides, const TripleCase& of) {
-  const StreamWork work = spin(of.kernel_us);
-  const std::uint64_t begin = host_now_ns();
-  for (int i = 0; i < of.steps; ++i) {
-    stream.copy(sides.gpu.data(), sides.host.data(), of.bytes);
-    stream.run(work);
-    stream.copy(sides.host.data(), sides.gpu.data(), of.bytes);
-  }
-  stream.synchronize(patience);
-  return us_since(begin) / of.steps;
-}
-
-double triple_step_us(GpuTripleBuffer<Byte>& buffer, const TripleCase& of) {
-  const StreamWork work = spin(of.kernel_us);
-  const auto collect = [&] { (void)buffer.collect(patience); };
-  const std::uint64_t begin = host_now_ns();
-  for (int i = 0; i < of.steps; ++i) {
-    if (buffer.in_flight() == 3) collect();
-    auto slot = buffer.acquire(patience);
-    buffer.submit(std::move(slot), [&work](StreamTarget target, Byte*, Byte*) { work(target); });
-  }
-  while (buffer.in_flight() != 0) collect();
-  return us_since(begin) / of.steps;
-}
-
-void measure_triple(const Plan& plan, Report& report, const Device& device) {
-  if (!plan.wants("stream/triple") && !plan.wants("stream/sequential")) return;
-  Stream stream(device, {.name = "sequential", .metrics = false});
-  const int ordinal = plan.context.device;
-  double each_us = 0;
-  {
-    Sides sides(ordinal, transfer_bytes);
-    each_us = transfer_us(stream, sides, transfer_bytes);
-  }
-  const auto two_ms = static_cast<std::size_t>(2000 / each_us * transfer_bytes);
-  const std::vector<TripleCase> cases{{"1_1", each_us, transfer_bytes, 200},
-                                      {"10_1", 10 * each_us, transfer_bytes, 40},
-                                      {"1_10", each_us / 10, transfer_bytes, 200},
-                                      {"2_5_2", 5000, two_ms, 60}};
-  for (const TripleCase& of : cases) {
-    Sides sides(ordinal, of.bytes);
-    GpuTripleBuffer<Byte> buffer(device, of.bytes, of.bytes);
-    (void)triple_step_us(buffer, {of.name, of.kernel_us, of.bytes, 6});
-    std::vector<double> sequential, triple;
-    for (int i = 0; i < 3; ++i) {
-      sequential.push_back(sequential_step_us(stream, sides, of));
-      triple.push_back(triple_step_us(buffer, of));
-    }
-    const std::string what = "upload, kernel and download, " + of.name + ", ";
-    report.add(figure({.group = "stream", .road = "sequential_" + of.name}, "us",
-                      what + "in one stream", std::move(sequential)));
-    report.add(figure({.group = "stream", .road = "triple_" + of.name}, "us",
-                      what + "by a triple buffer", std::move(triple)));
-  }
-}
 
 /// Three streams and as many events as the coordinator uses: one an operation.
 struct RawCalls {
@@ -299,7 +192,6 @@ void measure_stream_overlap(const Plan& plan, Report& report) {
   measure_coordinator(plan, report, device);
   measure_phases(plan, report, device);
   measure_pipeline(plan, report, device);
-  measure_triple(plan, report, device);
 }
 
 }  // namespace aatgs::bench

@@ -9,8 +9,8 @@ namespace aatgs::bench {
 /// Pools of streams and of memory:
 /// `stream/load_balanced`, `stream/round_robin`: mean completion of mixed long and short jobs that
 /// come at a steady rate and keep two thirds of four streams busy.
-/// `stream/allocator_...`, `stream/cuda_malloc_...`: an allocation and its free, by size; a million
-/// of the first must not make the pool grow.
+/// `stream/allocator_...`, `stream/cuda_malloc_...`: an allocation and its free, by size.
+/// `stream/allocator_reserved_...`: what its pool holds before and after a million of both.
 void measure_stream_pools(const Plan& plan, Report& report);
 
 }  // namespace aatgs::bench

@@ -39,7 +39,24 @@ GpuTable& GpuTable::device() {
 
 GpuTable& GpuTable::executor() {
   table_.add_choice({"executor", "--executor"}, options_.executor, parse_executor,
-                    "automatic, resident, launch_queue, launch, graph or cpu");
+                    "automatic, resident, launch_queue, launch, graph, triple_buffer, cpu or "
+                    "cpu_triple_buffer");
+  return *this;
+}
+
+GpuTable& GpuTable::buffer_slots() {
+  add({"buffer_slots", "--buffer-slots"}, &ContextOptions::buffer_slots,
+      "steps that triple_buffer has on their way");
+  return *this;
+}
+
+GpuTable& GpuTable::phases(PipelineGpuOptions& phases) {
+  table_.add_choice({"stream_mode", "--stream-mode"}, phases.stream_mode, parse_stream_mode,
+                    "sequential: all phases in one stream; parallel: each in its own");
+  table_
+      .add({"streams", "--streams"}, phases.streams,
+           "that parallel phases share; 0: one for each phase")
+      ->check(whole_number() & CLI::Range(0, 64));
   return *this;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <aatgs/host/options.hpp>
+#include <aatgs/host/stream/pipeline_gpu_state.hpp>
 
 #include "configuration.hpp"
 
@@ -30,6 +31,8 @@ class GpuTable {
   GpuTable& park_after();   ///< park_after_ms
   GpuTable& bounded();      ///< bounded
   GpuTable& events();       ///< event_slots
+  GpuTable& buffer_slots();
+  GpuTable& phases(PipelineGpuOptions& phases);  ///< stream_mode, streams; must outlive `config`
 
  private:
   template <class T>

@@ -2,12 +2,14 @@
 #include <cuda_runtime_api.h>
 
 #include <aatgs/host/cuda_check.hpp>
+#include <aatgs/host/detail/select_device.hpp>
 #include <aatgs/host/stream/stream_device.hpp>
 #include <algorithm>
 #include <cstring>
 
 #include "cuda_capture.hpp"
 #include "cuda_memory_pool.hpp"
+#include "cuda_peers.hpp"
 
 namespace aatgs {
 
@@ -66,14 +68,8 @@ class CudaStreamDevice final : public StreamDevice {
   void free_pinned(void* data) noexcept override;
   void* allocate(void* stream, std::size_t bytes, void* pool) override;
   void free(void* stream, void* data) override;
-  void* make_pool(const MemoryPoolLimits& limits) override {
-    select();
-    return detail::make_cuda_pool(ordinal_, limits);
-  }
-  void destroy_pool(void* pool) noexcept override {
-    try_select();
-    cudaMemPoolDestroy(to_pool(pool));
-  }
+  void* make_pool(const MemoryPoolLimits& limits) override;
+  void destroy_pool(void* pool) noexcept override;
   MemoryPoolUse pool_use(void* pool) override {
     return detail::cuda_pool_use(pool_or_default(pool));
   }
@@ -84,6 +80,11 @@ class CudaStreamDevice final : public StreamDevice {
     AATGS_CUDA(cudaMemPoolTrimTo(pool_or_default(pool), keep), "trimming a memory pool");
   }
 
+  bool can_share_with(const StreamDevice& other) const override {
+    return other.is_gpu() && peers_.can_add(other.ordinal());
+  }
+  void share_with(const StreamDevice& other) override { peers_.add(other.ordinal()); }
+
   void begin_capture(void* stream) override;
   bool is_capturing(void* stream) override;
   void* end_capture(void* stream, void* graph) override;
@@ -91,15 +92,10 @@ class CudaStreamDevice final : public StreamDevice {
   void destroy_graph(void* graph) noexcept override;
 
  private:
-  /// Which device a thread has selected is its own affair, and most often this one: asking is
-  /// cheaper than selecting. Calls that work without it select too, since on a new thread they
-  /// would make a context on device 0.
+  /// Calls that work without it select too, since on a new thread they would make a context on
+  /// device 0.
   void select() const { AATGS_CUDA(try_select(), "selecting " + name_); }
-  cudaError_t try_select() const noexcept {
-    int current = -1;
-    if (cudaGetDevice(&current) == cudaSuccess && current == ordinal_) return cudaSuccess;
-    return cudaSetDevice(ordinal_);
-  }
+  cudaError_t try_select() const noexcept { return detail::try_select_device(ordinal_); }
   void require_no_capture(void* stream, const char* doing);
   [[nodiscard]] cudaMemPool_t pool_or_default(void* pool) const {
     return pool != nullptr ? to_pool(pool) : detail::current_cuda_pool(ordinal_);
@@ -111,10 +107,11 @@ class CudaStreamDevice final : public StreamDevice {
   int least_ = 0;     ///< priority, the larger number
   int greatest_ = 0;  ///< the smaller one
   bool moves_managed_ = false;
+  detail::CudaPeers peers_;
 };
 
 CudaStreamDevice::CudaStreamDevice(int ordinal)
-    : ordinal_(ordinal), name_("CUDA device " + std::to_string(ordinal)) {
+    : ordinal_(ordinal), name_("CUDA device " + std::to_string(ordinal)), peers_(ordinal) {
   int count = 0;
   AATGS_CUDA(cudaGetDeviceCount(&count), "looking for " + name_);
   if (ordinal < 0 || ordinal >= count) {
@@ -229,6 +226,7 @@ void CudaStreamDevice::wait(void* stream, void* event) {
 }
 
 void CudaStreamDevice::settle(void* stream) {
+  select();
   AATGS_CUDA(cudaStreamSynchronize(static_cast<cudaStream_t>(stream)), "waiting for a stream");
 }
 
@@ -285,6 +283,24 @@ void* CudaStreamDevice::allocate(void* stream, std::size_t bytes, void* pool) {
 void CudaStreamDevice::free(void* stream, void* data) {
   require_no_capture(stream, "freeing");
   AATGS_CUDA(cudaFreeAsync(data, to_stream(stream)), "freeing memory on " + name_);
+}
+
+void* CudaStreamDevice::make_pool(const MemoryPoolLimits& limits) {
+  select();
+  const cudaMemPool_t pool = detail::make_cuda_pool(ordinal_, limits);
+  try {
+    peers_.add_pool(pool);
+  } catch (...) {
+    cudaMemPoolDestroy(pool);
+    throw;
+  }
+  return pool;
+}
+
+void CudaStreamDevice::destroy_pool(void* pool) noexcept {
+  try_select();
+  peers_.remove_pool(to_pool(pool));
+  cudaMemPoolDestroy(to_pool(pool));
 }
 
 void CudaStreamDevice::begin_capture(void* stream) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <aatgs/host/cuda_check.hpp>
-#include <aatgs/host/make_context.cuh>
+#include <aatgs/host/make_managed_context.cuh>
 #include <aatgs/integrations/coloring/whcr_step.hpp>
 
 #include "whcr_context.hpp"
@@ -29,11 +29,12 @@ bool scratch_fits(std::size_t bytes, int device) {
 
 }  // namespace
 
-WhcrContext make_whcr_context(WhcrProblem problem, const ContextOptions& options) {
+ManagedWhcr make_whcr_context(WhcrProblem problem, const ContextOptions& options) {
   const auto kind = choose_executor(options.executor, options.device).kind;
-  problem.in_scratch = options.scope == Scope::block && kind != ExecutorKind::cpu &&
+  problem.in_scratch = options.scope == Scope::block && !is_on_host(kind) &&
                        scratch_fits(problem.scratch_bytes(), options.device);
-  return make_context<RuntimeConfig, KernelTelemetry>(WhcrStep{problem}, prefer_resident(options));
+  return make_managed_context<RuntimeConfig, KernelTelemetry>(
+      WhcrStep{problem}, {.context = prefer_resident(options)});
 }
 
 }  // namespace aatgs::coloring

@@ -23,7 +23,7 @@ using SliceObserver = std::function<void(const WhcrSlice&)>;
 std::uint32_t choose_searches(const WhcrOptions& options, ExecutorKind kind) {
   if (options.context.scope == Scope::grid) return 1;
   if (options.searches != 0) return options.searches;
-  if (kind != ExecutorKind::cpu) return 2 * gpu_multiprocessors(options.context.device);
+  if (!is_on_host(kind)) return 2 * gpu_multiprocessors(options.context.device);
   const std::uint32_t threads = options.context.cpu_threads;
   return threads != 0 ? threads : std::max(1U, std::thread::hardware_concurrency());
 }
@@ -131,7 +131,8 @@ struct WhcrSolver::State {
                 .searches = static_cast<std::uint32_t>(searches.size()),
                 .seed = o.seed},
                o.hypertune && searches.size() > 1),
-        context(make_whcr_context(tables.problem(), o.context)) {}
+        managed(make_whcr_context(tables.problem(), o.context)),
+        context(managed.context()) {}
 
   [[nodiscard]] std::uint32_t length_of_next(std::uint32_t index) const;
   RuntimeConfig next_config(std::uint32_t index);
@@ -155,7 +156,8 @@ struct WhcrSolver::State {
   std::vector<Search> searches;
   std::uint32_t slice;
   Tables tables;
-  WhcrContext context;                // after what its steps work on: it must end first
+  ManagedWhcr managed;                // after what its steps work on: it must end first
+  WhcrContext& context;               ///< of `managed`
   std::deque<std::uint32_t> waiting;  ///< searches whose next slice may be queued
   std::vector<std::uint32_t> conflicts;
   bool solved = false;
@@ -229,7 +231,7 @@ void WhcrSolver::State::feed(const WhcrLimits& limits, Clock::time_point end) {
   constexpr unsigned configs_per_look = 16;  // at the clock, which costs half as much as a config
   bool late = false;
   for (unsigned i = 0; !waiting.empty(); ++i) {
-    if (i % configs_per_look == 0) late = Clock::now() > end;
+    if (i % configs_per_look == 0) late = limits.stop.stop_requested() || Clock::now() > end;
     const std::uint32_t index = waiting.front();
     const Search& search = searches[index];
     const bool enough = solved || late || search.iterations >= limits.iterations;

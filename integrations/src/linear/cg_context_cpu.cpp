@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <aatgs/host/make_cpu_context.hpp>
+#include <aatgs/host/make_cpu_managed_context.hpp>
 
 #include "cg_context.hpp"
 
@@ -13,11 +13,11 @@ std::size_t cache_bytes(ExecutorKind, int) {
   return 0;
 }
 
-CgContext make_cg_context(const CgChip& chip, const ContextOptions& options) {
-  return make_cpu_context<CgSlice, CgProgress>(CgChipStep{chip}, options);
+ManagedCg make_cg_context(const CgChip& chip, const ContextOptions& options) {
+  return make_cpu_managed_context<CgSlice, CgProgress>(CgChipStep{chip}, {.context = options});
 }
-CgContext make_cg_context(const CgMemory& memory, const ContextOptions& options) {
-  return make_cpu_context<CgSlice, CgProgress>(CgMemoryStep{memory}, options);
+ManagedCg make_cg_context(const CgMemory& memory, const ContextOptions& options) {
+  return make_cpu_managed_context<CgSlice, CgProgress>(CgMemoryStep{memory}, {.context = options});
 }
 
 }  // namespace aatgs::linear

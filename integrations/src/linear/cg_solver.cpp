@@ -51,7 +51,7 @@ struct CgSolver::State {
         options(o),
         settled(fix_workers(o.context, choice)),
         vectors(memory_of(choice.kind), settled.device, a.row_count()) {
-    const bool on_cpu = choice.kind == ExecutorKind::cpu;
+    const bool on_cpu = is_on_host(choice.kind);
     const std::uint32_t parts = on_cpu ? settled.cpu_threads : settled.workers;
     const std::size_t most = most_scratch(choice.kind, settled.device);
     const std::size_t budget = o.scratch_bytes == 0 ? most : std::min(most, o.scratch_bytes);
@@ -71,7 +71,7 @@ struct CgSolver::State {
     }
     if (!plan) return false;
     chip.emplace(memory_of(settled.executor), settled.device, *plan, matrix.row_count());
-    context.emplace(make_cg_context(chip->view(vectors, lanes), settled));
+    managed.emplace(make_cg_context(chip->view(vectors, lanes), settled));
     return true;
   }
 
@@ -83,7 +83,7 @@ struct CgSolver::State {
     lanes = choose_lanes(laid_out);
     memory.emplace(memory_of(settled.executor), settled.device, laid_out, lanes, parts, budget,
                    cache_bytes(settled.executor, settled.device));
-    context.emplace(make_cg_context(memory->view(vectors), settled));
+    managed.emplace(make_cg_context(memory->view(vectors), settled));
   }
 
   void upload_b(std::span<const double> b) {
@@ -103,7 +103,8 @@ struct CgSolver::State {
 
   /// Runs slices until the tolerance is reached or `budget` iterations are done.
   CgProgress iterate(double tolerance, std::uint64_t budget);
-  CgContext::Done next_done();
+  ManagedCg::Done next_done();
+  [[nodiscard]] ManagedCg::Context& context() { return managed->context(); }
 
   const CsrMatrix& matrix;
   CgOptions options;
@@ -113,11 +114,11 @@ struct CgSolver::State {
   Vectors vectors;
   std::optional<ChipArrays> chip;
   std::optional<MemoryArrays> memory;
-  std::optional<CgContext> context;  // last: it must end before what its steps use
+  std::optional<ManagedCg> managed;  // last: it must end before what its steps use
 };
 
-CgContext::Done CgSolver::State::next_done() {
-  const auto done = context->wait(options.slice_deadline);
+ManagedCg::Done CgSolver::State::next_done() {
+  const auto done = context().wait(options.slice_deadline);
   if (!done) {
     throw TimeoutError("a slice of " + std::to_string(options.slice) +
                        " conjugate gradient iterations was not done within its deadline: give "
@@ -144,8 +145,8 @@ CgProgress CgSolver::State::iterate(double tolerance, std::uint64_t budget) {
           static_cast<std::uint32_t>(std::min<std::uint64_t>(options.slice, budget - queued));
       const CgSlice slice{tolerance, count, queued == 0 ? 1U : 0U};
       // With something in flight a full ring waits for us to collect, not the other way about.
-      const QueueResult result =
-          in_flight > 0 ? context->try_queue(slice) : context->queue(slice, options.slice_deadline);
+      const QueueResult result = in_flight > 0 ? context().try_queue(slice)
+                                               : context().queue(slice, options.slice_deadline);
       if (result) {
         queued += count;
         ++in_flight;
@@ -184,7 +185,7 @@ CgResult CgSolver::solve(std::span<const double> b) {
     }
     largest = std::max(largest, std::abs(b[i]));
   }
-  state.context->reset_stats();
+  state.context().reset_stats();
   CgResult result;
   result.x.assign(n, 0.0);
   // Scaled by a power of two, which is exact, so that sums of squares neither over- nor underflow.
@@ -227,7 +228,7 @@ CgResult CgSolver::solve(std::span<const double> b) {
     before = now;
   }
   for (double& x : result.x) x = std::scalbn(x, exponent);
-  result.stats = state.context->stats();
+  result.stats = state.context().stats();
   return result;
 }
 
@@ -239,8 +240,8 @@ std::string CgSolver::description() const {
   const State& state = *state_;
   const std::string layout =
       state.chip ? "on the chip" : "in GPU memory, " + state.memory->columns();
-  return state.context->description() + "; matrix " + layout + ", " + std::to_string(state.lanes) +
-         (state.lanes == 1 ? " thread a row" : " threads a row") +
+  return state.managed->context().description() + "; matrix " + layout + ", " +
+         std::to_string(state.lanes) + (state.lanes == 1 ? " thread a row" : " threads a row") +
          (state.order.empty() ? "" : ", rows by length");
 }
 

@@ -12,7 +12,7 @@ namespace aatgs::linear {
 inline ContextOptions fix_workers(ContextOptions options, const ExecutorChoice& choice) {
   options.scope = Scope::grid;
   options.executor = choice.kind;
-  if (choice.kind == ExecutorKind::cpu) {
+  if (is_on_host(choice.kind)) {
     if (options.cpu_threads == 0) {
       options.cpu_threads = std::max(1U, std::thread::hardware_concurrency());
     }

@@ -19,7 +19,7 @@ ContextOptions settle(const ContextOptions& options) {
 }
 
 std::uint32_t parts_of(const ContextOptions& settled) {
-  return settled.executor == ExecutorKind::cpu ? settled.cpu_threads : settled.workers;
+  return is_on_host(settled.executor) ? settled.cpu_threads : settled.workers;
 }
 
 /// One factor in the memory of its executor.

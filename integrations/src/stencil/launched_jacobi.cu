@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <aatgs/host/cuda_check.hpp>
+#include <aatgs/host/detail/stream_handle.hpp>
 #include <aatgs/host/host_clock.hpp>
 #include <aatgs/host/memory.hpp>
 #include <aatgs/integrations/stencil/jacobi_rule.hpp>
@@ -109,15 +110,13 @@ struct LaunchedJacobi::State {
         layout(FieldLayout::of(static_cast<std::int32_t>(n), 0)),
         field(MemoryKind::device, layout.size(), device),
         spare(MemoryKind::device, layout.size(), device),
-        source(MemoryKind::device, layout.size(), device) {
-    AATGS_CUDA(cudaSetDevice(device), "selecting device " + std::to_string(device));
-    AATGS_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "making a stream");
+        source(MemoryKind::device, layout.size(), device),
+        stream(device, "making a stream") {
     use({});
   }
   ~State() {
-    cudaStreamSynchronize(stream);
+    cudaStreamSynchronize(stream.get());
     if (graph != nullptr) cudaGraphExecDestroy(graph);
-    cudaStreamDestroy(stream);
   }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
@@ -130,15 +129,15 @@ struct LaunchedJacobi::State {
 
   void capture() {
     if (graph != nullptr) cudaGraphExecDestroy(std::exchange(graph, nullptr));
-    AATGS_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal),
+    AATGS_CUDA(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeThreadLocal),
                "capturing a graph of iterations");
     for (std::uint64_t i = 0; i < graph_iterations; ++i) launch(i % 2 != 0);
     cudaGraph_t captured = nullptr;
-    AATGS_CUDA(cudaStreamEndCapture(stream, &captured), "capturing a graph of iterations");
+    AATGS_CUDA(cudaStreamEndCapture(stream.get(), &captured), "capturing a graph of iterations");
     const cudaError_t error = cudaGraphInstantiate(&graph, captured, 0);
     cudaGraphDestroy(captured);
     AATGS_CUDA(error, "instantiating a graph of iterations");
-    AATGS_CUDA(cudaGraphUpload(graph, stream), "uploading a graph of iterations");
+    AATGS_CUDA(cudaGraphUpload(graph, stream.get()), "uploading a graph of iterations");
   }
 
   void launch(bool back) {
@@ -148,7 +147,7 @@ struct LaunchedJacobi::State {
     config.gridDim =
         dim3(blocks(shape.columns * shape.block_x), blocks(shape.rows * shape.block_y));
     config.blockDim = dim3(shape.block_x, shape.block_y);
-    config.stream = stream;
+    config.stream = stream.get();
     cudaLaunchAttribute attribute{};
     attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
     attribute.val.programmaticStreamSerializationAllowed = 1;
@@ -168,7 +167,7 @@ struct LaunchedJacobi::State {
   Buffer<float> field;
   Buffer<float> spare;
   Buffer<float> source;
-  cudaStream_t stream = nullptr;
+  detail::StreamHandle stream;
   cudaGraphExec_t graph = nullptr;
 };
 
@@ -189,17 +188,18 @@ void LaunchedJacobi::iterate(std::uint64_t iterations) {
   std::uint64_t left = iterations;
   if (state.graph != nullptr) {
     for (; left >= graph_iterations; left -= graph_iterations) {
-      AATGS_CUDA(cudaGraphLaunch(state.graph, state.stream), "launching a graph of iterations");
+      AATGS_CUDA(cudaGraphLaunch(state.graph, state.stream.get()),
+                 "launching a graph of iterations");
     }
   }
   for (std::uint64_t i = 0; i < left; ++i) state.launch(i % 2 != 0);
   if (left % 2 != 0) {
     AATGS_CUDA(
         cudaMemcpyAsync(state.field.data(), state.spare.data(), state.layout.size() * sizeof(float),
-                        cudaMemcpyDeviceToDevice, state.stream),
+                        cudaMemcpyDeviceToDevice, state.stream.get()),
         "copying the field back");
   }
-  AATGS_CUDA(cudaStreamSynchronize(state.stream), "running Jacobi iterations");
+  AATGS_CUDA(cudaStreamSynchronize(state.stream.get()), "running Jacobi iterations");
 }
 
 std::vector<float> LaunchedJacobi::field() const {

@@ -37,9 +37,10 @@ std::uint32_t blocks_for(const ContextOptions& options, ExecutorKind kind) {
 std::optional<PlannedShape> choose_plan(std::uint32_t n, const JacobiOptions& options,
                                         ExecutorKind kind) {
   const bool forced = options.form == JacobiForm::tiles;
-  if (options.form == JacobiForm::plain || (kind == ExecutorKind::cpu && !forced)) return {};
-  if (kind == ExecutorKind::cpu) {
-    throw OptionError("Jacobi on tiles with the executor 'cpu': tiles are for GPUs, use 'plain'");
+  if (options.form == JacobiForm::plain || (is_on_host(kind) && !forced)) return {};
+  if (is_on_host(kind)) {
+    throw OptionError("Jacobi on tiles with the executor '" + std::string(to_string(kind)) +
+                      "': tiles are for GPUs, use 'plain'");
   }
   const std::uint32_t blocks = blocks_for(options.context, kind);
   const ChipLimits limits{static_cast<std::int32_t>(blocks),

@@ -10,7 +10,8 @@ namespace aatgs::device {
 /// What the kernels get that run one config and end.
 struct SingleArgs {
   ControlBlock* control;  ///< mapped
-  ResidentState* state;   ///< device memory
+  ResidentState* orders;  ///< mapped; only `order`: the host sets it beside running kernels
+  ResidentState* state;   ///< device memory; grid scope: the barrier
   GridCell* cells;        ///< grid scope: [2][gridDim.x]
   std::uint64_t step_deadline_ns;
 };
@@ -23,7 +24,7 @@ __global__ void __launch_bounds__(step_block_threads<Step>(), 1)
                         CompletionRecord<Telemetry>* out) {
   __shared__ BlockShared shared;
   __shared__ CompletionRecord<Telemetry> record;
-  BlockGroup<step_block_threads<Step>()> group(shared, *args.state);
+  BlockGroup<step_block_threads<Step>()> group(shared, *args.orders);
   if (threadIdx.x == 0) {
     shared.ticket = *ticket;
     shared.failed = 0;
@@ -54,7 +55,7 @@ __global__ void __launch_bounds__(step_block_threads<Step>(), 1)
   __shared__ CompletionRecord<Telemetry> record;
   ResidentState& state = *args.state;
   GridBarrier barrier(state, *args.control, gridDim.x, args.step_deadline_ns);
-  GridGroup<step_block_threads<Step>()> group(shared, state, barrier, args.cells, gridDim.x);
+  GridGroup<step_block_threads<Step>()> group(shared, *args.orders, barrier, args.cells, gridDim.x);
   if (threadIdx.x == 0) {
     shared.ticket = *ticket;
     shared.failed = 0;

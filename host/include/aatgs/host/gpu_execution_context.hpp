@@ -34,7 +34,8 @@ struct QueueManyResult {
 /// The host's handle on an executor that runs one kind of step: queue configs, poll completions.
 /// Make one with `make_context` (in a .cu file) or `make_cpu_context`. Host code without CUDA can
 /// hold it. One thread at a time; further host threads use a `port` each. The destructor aborts
-/// what is still queued: `flush` first to keep it.
+/// what is still queued: `flush` first to keep it. Calls may leave the options' device selected on
+/// the calling thread; contexts on several devices take turns in a thread, or have one each.
 template <class Config, class Telemetry>
 class alignas(line_bytes) GpuExecutionContext {
  public:

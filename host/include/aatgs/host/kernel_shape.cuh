@@ -2,6 +2,7 @@
 #pragma once
 
 #include <aatgs/host/cuda_check.hpp>
+#include <aatgs/host/detail/select_device.hpp>
 #include <aatgs/host/errors.hpp>
 #include <cstdint>
 #include <string>
@@ -22,7 +23,7 @@ struct KernelShape {
 template <class Kernel>
 KernelShape size_kernel(Kernel kernel, int device, unsigned threads, std::size_t scratch_bytes,
                         std::uint32_t wanted, bool one_per_sm, std::uint32_t extra) {
-  AATGS_CUDA(cudaSetDevice(device), "selecting device " + std::to_string(device));
+  detail::select_device(device);
   int cooperative = 0;
   int sms = 0;
   int scratch_limit = 0;

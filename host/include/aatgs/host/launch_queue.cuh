@@ -3,9 +3,11 @@
 
 #include <aatgs/device/queued_launch.cuh>
 #include <aatgs/host/cuda_check.hpp>
+#include <aatgs/host/detail/select_device.hpp>
 #include <aatgs/host/executor.hpp>
 #include <aatgs/host/hang_record.hpp>
 #include <aatgs/host/kernel_shape.cuh>
+#include <aatgs/host/launch_orders.hpp>
 #include <aatgs/host/memory.hpp>
 #include <aatgs/host/resident_memory.hpp>
 #include <aatgs/runtime/completion_reader.hpp>
@@ -17,14 +19,6 @@
 #include <vector>
 
 namespace aatgs {
-
-/// What the launch queues of all ports of a context share.
-struct LaunchOrders {
-  explicit LaunchOrders(int device) : words(MemoryKind::mapped, 1, device) {}
-
-  Buffer<ResidentState> words;  ///< `order`, for steps that ask whether to stop
-  std::atomic<bool> has_ended = false;
-};
 
 /// Executor `launch_queue`: each config is a launch, with the config among its parameters, and the
 /// kernel writes the completion into a ring that the host polls; nothing is copied and the host
@@ -114,6 +108,7 @@ class LaunchQueue final : public Executor<Config, Telemetry> {
           "waiting for configs of a context that was ended through another port or by another "
           "thread: flush before that");
     }
+    detail::try_select_device(options_.device);
     for (const Lane& lane : lanes_) {
       const cudaError_t error = cudaStreamQuery(lane.stream);
       if (error == cudaSuccess || error == cudaErrorNotReady) continue;
@@ -123,10 +118,7 @@ class LaunchQueue final : public Executor<Config, Telemetry> {
     }
   }
 
-  void request_abort() override {
-    orders_->has_ended = true;
-    store_shared(&orders_->words.data()->order, static_cast<std::uint32_t>(Command::abort));
-  }
+  void request_abort() override { orders_->request_abort(); }
   [[nodiscard]] std::string hang_report() const override {
     if (idle()) return describe(control_.data()->hang);
     const std::uint64_t in_sight = std::min<std::uint64_t>(submitted(), options_.telemetry_slots);
@@ -141,6 +133,7 @@ class LaunchQueue final : public Executor<Config, Telemetry> {
     orders_->has_ended = true;
     if (mode == StopMode::abort) request_abort();
     const auto begin = std::chrono::steady_clock::now();
+    detail::try_select_device(options_.device);
     for (const Lane& lane : lanes_) {
       while (cudaStreamQuery(lane.stream) == cudaErrorNotReady) {
         is_stuck_ = std::chrono::steady_clock::now() - begin > deadline;
@@ -194,8 +187,7 @@ class LaunchQueue final : public Executor<Config, Telemetry> {
 
   void add_stream() {
     Lane lane;
-    AATGS_CUDA(cudaSetDevice(options_.device),
-               "selecting device " + std::to_string(options_.device));
+    detail::select_device(options_.device);
     AATGS_CUDA(cudaStreamCreateWithFlags(&lane.stream, cudaStreamNonBlocking),
                "making a stream for launches");
     lanes_.push_back(lane);
@@ -229,6 +221,7 @@ class LaunchQueue final : public Executor<Config, Telemetry> {
   }
 
   void launch(const Config& config, std::uint32_t worker) {
+    detail::select_device(options_.device);
     Lane& lane = lanes_[worker];
     device::QueuedTicket of{next_, next_, worker};
     void* arguments[] = {&args_, &step_, const_cast<Config*>(&config), &of};

@@ -4,6 +4,7 @@
 #include <aatgs/host/automatic_executor.hpp>
 #include <aatgs/host/batch_roads.cuh>
 #include <aatgs/host/gpu_residency.cuh>
+#include <aatgs/host/gpu_step_launcher.cuh>
 #include <aatgs/host/launch_queue.cuh>
 #include <aatgs/host/make_cpu_context.hpp>
 #include <aatgs/host/single_executor.cuh>
@@ -60,6 +61,17 @@ Executors<Config, Telemetry> make_resident_executors(const Step& step,
   return make_ring_executors<Config, Telemetry>(residency, options);
 }
 
+/// The triple buffers of a step on a GPU.
+template <class Config, class Telemetry, class Step>
+Executors<Config, Telemetry> make_triple_buffers(const Step& step, const ContextOptions& options) {
+  const auto orders = std::make_shared<LaunchOrders>(options.device);
+  return make_triple_buffer_executors<Config, Telemetry>(
+      make_gpu_stream_device(options.device), options,
+      [&]() -> std::shared_ptr<StepLauncher<Config, Telemetry>> {
+        return std::make_shared<GpuStepLauncher<Config, Telemetry, Step>>(step, options, orders);
+      });
+}
+
 /// Loads all kernels that `automatic` may come to: later on, another context's resident kernel may
 /// be on the GPU, for which lazy loading would wait.
 template <class Config, class Telemetry, class Step>
@@ -103,7 +115,7 @@ Executors<Config, Telemetry> make_automatic_executor(const Step& step, const std
   if (options.scope == Scope::block || !step_grid_sync<Step>()) {
     make_batch = [=] { return make_batch_road<Config, Telemetry>(step, options); };
   }
-  AATGS_CUDA(cudaSetDevice(options.device), "selecting device " + std::to_string(options.device));
+  detail::select_device(options.device);
   load_kernels<Config, Telemetry, Step>();
   Executors<Config, Telemetry> executors;
   executors.push_back(std::make_unique<AutomaticExecutor<Config, Telemetry>>(
@@ -123,12 +135,17 @@ Executors<Config, Telemetry> make_executors(const Step& step, const ExecutorChoi
   if (choice.kind == ExecutorKind::launch_queue) {
     return make_launch_queues<Config, Telemetry>(step, options);
   }
-  if (choice.kind == ExecutorKind::cpu) {
+  if (choice.kind == ExecutorKind::triple_buffer) {
+    return make_triple_buffers<Config, Telemetry>(step, options);
+  }
+  if (is_on_host(choice.kind)) {
     if constexpr (is_device_only<Step>()) {
-      throw OptionError("executor 'cpu' (" + choice.reason +
+      throw OptionError("executor '" + std::string(to_string(choice.kind)) + "' (" + choice.reason +
                         ") for a step that is device-only: run it on a GPU");
     } else {
-      return make_cpu_executors<Config, Telemetry>(step, options);
+      return choice.kind == ExecutorKind::cpu
+                 ? make_cpu_executors<Config, Telemetry>(step, options)
+                 : make_cpu_triple_buffers<Config, Telemetry>(step, options);
     }
   }
   Executors<Config, Telemetry> executors;

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <aatgs/host/cpu_residency.hpp>
+#include <aatgs/host/cpu_step_launcher.hpp>
 #include <aatgs/host/gpu_execution_context.hpp>
 #include <aatgs/host/ring_executor.hpp>
+#include <aatgs/host/triple_buffer_executor.hpp>
 #include <memory>
 
 namespace aatgs {
@@ -42,16 +44,39 @@ std::vector<std::unique_ptr<Executor<Config, Telemetry>>> make_cpu_executors(
   return make_ring_executors<Config, Telemetry>(residency, options);
 }
 
-/// A context on CPU threads, for code without nvcc. `options.executor` must be `cpu` or
-/// `automatic`. Throws `OptionError`.
+/// The triple buffers of a step on host threads, by ports.
+template <class Config, class Telemetry, class Step>
+std::vector<std::unique_ptr<Executor<Config, Telemetry>>> make_cpu_triple_buffers(
+    const Step& step, const ContextOptions& options) {
+  static_assert(!is_device_only<Step>(),
+                "AATGS: this step is device-only (it says device_only = true), so host threads "
+                "cannot run it; ask for a GPU executor");
+  const auto orders = std::make_shared<CpuLaunchOrders>();
+  return make_triple_buffer_executors<Config, Telemetry>(
+      make_cpu_stream_device(), options, [&]() -> std::shared_ptr<StepLauncher<Config, Telemetry>> {
+        return std::make_shared<CpuStepLauncher<Config, Telemetry, Step>>(step, options, orders);
+      });
+}
+
+/// A context on CPU threads, for code without nvcc. `options.executor` must be `cpu`,
+/// `cpu_triple_buffer` or `automatic`. Throws `OptionError`.
 template <class Config, class Telemetry, class Step>
 GpuExecutionContext<Config, Telemetry> make_cpu_context(const Step& step,
                                                         const ContextOptions& options = {}) {
+  require_message<Config>();
+  require_message<Telemetry>();
+  require_step<Step>();
   check_options(options);
+  if (options.executor == ExecutorKind::cpu_triple_buffer) {
+    return {make_cpu_triple_buffers<Config, Telemetry>(step, options),
+            {ExecutorKind::cpu_triple_buffer, "the program asked for streams of host threads"},
+            options};
+  }
   if (options.executor != ExecutorKind::cpu && options.executor != ExecutorKind::automatic) {
     throw OptionError("make_cpu_context was asked for the executor '" +
                       std::string(to_string(options.executor)) +
-                      "': it only makes 'cpu'; use make_context in a .cu file for the others");
+                      "': it only makes 'cpu' and 'cpu_triple_buffer'; use make_context in a .cu "
+                      "file for the others");
   }
   return {make_cpu_executors<Config, Telemetry>(step, options),
           {ExecutorKind::cpu, "the program asked for CPU threads"},

@@ -21,7 +21,7 @@ enum class MemoryKind {
 
 /// The memory that steps of an executor work on.
 constexpr MemoryKind memory_of(ExecutorKind kind) {
-  return kind == ExecutorKind::cpu ? MemoryKind::host : MemoryKind::device;
+  return is_on_host(kind) ? MemoryKind::host : MemoryKind::device;
 }
 
 /// Owns one zeroed allocation. Its copies and its release use a stream of its own and never wait

@@ -22,7 +22,17 @@ enum class ExecutorKind {
   launch,        ///< sync mode: copy, one plain launch, copy, synchronise, for every config
   graph,         ///< the same as an instantiated CUDA graph
   cpu,           ///< host threads
+  /// Copy, one plain launch, copy, each in a stream of its own, so that `buffer_slots` steps are on
+  /// their way at once; they run one after the other, in order. Configs beyond these wait on the
+  /// host and go on when it next calls the context.
+  triple_buffer,
+  cpu_triple_buffer,  ///< the same with host threads for streams: asked for by name alone
 };
+
+/// Whether the steps run on host threads, in its memory.
+constexpr bool is_on_host(ExecutorKind kind) {
+  return kind == ExecutorKind::cpu || kind == ExecutorKind::cpu_triple_buffer;
+}
 
 /// Who runs one config.
 enum class Scope {
@@ -38,6 +48,9 @@ enum class ConfigPolicy {
 
 /// Leaves as many tickets before the 64 bits of a ticket overflow.
 inline constexpr std::uint64_t max_first_ticket = std::uint64_t{1} << 63;
+
+/// Of `ContextOptions::buffer_slots`.
+inline constexpr std::uint32_t most_buffer_slots = 16;
 
 /// Environment variables that set the slots of rings whose program leaves them at their default, so
 /// that `aatgs_stats tune` needs no rebuild.
@@ -79,7 +92,8 @@ struct ContextOptions {
 
   int device = 0;                  ///< CUDA ordinal
   std::uint32_t workers = 0;       ///< blocks that run steps; 0: as many as fit the GPU at once
-  std::uint32_t cpu_threads = 0;   ///< of the cpu executor; 0: one for each hardware thread
+  std::uint32_t cpu_threads = 0;   ///< of executors on the host; 0: one for each hardware thread
+  std::uint32_t buffer_slots = 3;  ///< of triple_buffer: steps on their way, 1 to 16
   std::uint32_t ports = 1;         ///< host threads that use it at once; more than 1: block scope
   std::uint32_t hot_window = 128;  ///< block scope: most workers that poll the bus at a time
   /// Whether `aatgs_stats` can watch the context (see host/statistics_page.hpp).

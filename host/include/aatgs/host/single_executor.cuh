@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <aatgs/device/single_launch.cuh>
-#include <aatgs/host/cuda_check.hpp>
 #include <aatgs/host/detail/capture_graph.hpp>
+#include <aatgs/host/detail/select_device.hpp>
 #include <aatgs/host/detail/stream_handle.hpp>
 #include <aatgs/host/executor.hpp>
-#include <aatgs/host/hang_record.hpp>
-#include <aatgs/host/kernel_shape.cuh>
-#include <aatgs/host/memory.hpp>
-#include <aatgs/runtime/message.hpp>
-#include <atomic>
+#include <aatgs/host/single_kernel.cuh>
 #include <deque>
+#include <memory>
 #include <string>
 
 namespace aatgs {
@@ -22,42 +18,36 @@ namespace aatgs {
 template <class Config, class Telemetry, class Step>
 class SingleExecutor final : public Executor<Config, Telemetry> {
  public:
-  using Record = CompletionRecord<Telemetry>;
-  using Kernel = void (*)(device::SingleArgs, Step, const Config*, const std::uint64_t*, Record*);
+  using Kernel = SingleKernel<Config, Telemetry, Step>;
+  using Input = typename Kernel::Input;
+  using Record = typename Kernel::Record;
 
   SingleExecutor(const Step& step, const ContextOptions& options)
-      : step_(step),
-        options_(options),
+      : options_(options),
         use_graph_(options.executor == ExecutorKind::graph),
-        kernel_(options.scope == Scope::grid
-                    ? &device::single_grid_kernel<Step, Config, Telemetry>
-                    : &device::single_block_kernel<Step, Config, Telemetry>),
-        shape_(make_shape()),
+        kernel_(step, options, std::make_shared<LaunchOrders>(options.device)),
         pinned_(MemoryKind::mapped, 1, options.device),
         input_(MemoryKind::device, 1, options.device),
         record_(MemoryKind::device, 1, options.device),
-        control_(MemoryKind::mapped, 1, options.device),
-        state_(MemoryKind::device, 1, options.device),
-        cells_(MemoryKind::device, 2 * std::size_t{shape_.blocks}, options.device),
         stream_(options.device, "making a stream"),
         next_(options.first_ticket) {
-    args_ = {control_.data(), state_.data(), cells_.data(),
-             static_cast<std::uint64_t>(options.step_deadline.count())};
     if (!use_graph_) return;
     graph_ = detail::capture_graph(stream_.get(), "the step's graph", [this] { enqueue(); });
   }
 
   ~SingleExecutor() override {
+    detail::try_select_device(options_.device);
     cudaStreamSynchronize(stream_.get());
     if (graph_ != nullptr) cudaGraphExecDestroy(graph_);
   }
 
   QueueStatus try_submit(const Config& config) override {
-    if (has_ended_.load(std::memory_order_relaxed)) return QueueStatus::closed;
+    if (kernel_.orders().has_ended.load(std::memory_order_relaxed)) return QueueStatus::closed;
     const bool full = done_.size() >= options_.telemetry_slots;
     if (full && options_.telemetry_policy == TelemetryPolicy::block) {
       return QueueStatus::telemetry_full;
     }
+    detail::select_device(options_.device);
     Pinned& io = *pinned_.data();
     io.input.config = config;
     io.input.ticket = next_;
@@ -67,7 +57,7 @@ class SingleExecutor final : public Executor<Config, Telemetry> {
       enqueue();
     }
     AATGS_CUDA(cudaStreamSynchronize(stream_.get()),
-               "running the step as a single launch" + describe(control_.data()->hang));
+               "running the step as a single launch" + kernel_.wedged());
     if (full) ++lost_;
     if (full && options_.telemetry_policy == TelemetryPolicy::overwrite_oldest) done_.pop_front();
     if (!full || options_.telemetry_policy == TelemetryPolicy::overwrite_oldest) {
@@ -93,79 +83,49 @@ class SingleExecutor final : public Executor<Config, Telemetry> {
   [[nodiscard]] bool is_synchronous() const override { return true; }
   [[nodiscard]] std::string description() const override {
     return std::string(use_graph_ ? "CUDA graph" : "single launches") + " on " +
-           gpu_name(options_.device) + ", " + std::to_string(shape_.blocks) +
-           (shape_.blocks == 1 ? " block of " : " blocks of ") + std::to_string(shape_.threads) +
-           " threads";
+           kernel_.description();
   }
   void check() override {
-    if (has_ended_) {
+    if (kernel_.orders().has_ended) {
       throw UseError("running configs of a context that another thread has ended: make a new one");
     }
+    detail::try_select_device(options_.device);
     const cudaError_t error = cudaStreamQuery(stream_.get());
     if (error == cudaSuccess || error == cudaErrorNotReady) return;
-    detail::throw_cuda_error(error, "running a step as a launch" + describe(control_.data()->hang));
+    detail::throw_cuda_error(error, "running a step as a launch" + kernel_.wedged());
   }
-  void request_abort() override { has_ended_ = true; }
+  /// Reaches the step at work, too, if that asks.
+  void request_abort() override { kernel_.orders().request_abort(); }
   bool stop(StopMode, std::chrono::nanoseconds) override { return true; }
 
  private:
-  struct Input {
-    Config config;
-    std::uint64_t ticket;
-  };
   struct Pinned {
     Input input;
     Record record;
   };
-
-  KernelShape make_shape() const {
-    const bool grid = options_.scope == Scope::grid;
-    return size_kernel(kernel_, options_.device, step_block_threads<Step>(),
-                       step_scratch_bytes(step_), grid ? options_.workers : 1, grid, 0);
-  }
 
   void enqueue() {
     Pinned& io = *pinned_.data();
     AATGS_CUDA(cudaMemcpyAsync(input_.data(), &io.input, sizeof(Input), cudaMemcpyHostToDevice,
                                stream_.get()),
                "copying the config to the GPU");
-    const Config* config = &input_.data()->config;
-    const std::uint64_t* ticket = &input_.data()->ticket;
-    Record* record = record_.data();
-    void* arguments[] = {&args_, &step_, &config, &ticket, &record};
-    const auto* function = reinterpret_cast<const void*>(kernel_);
-    if (options_.scope == Scope::grid) {
-      AATGS_CUDA(cudaLaunchCooperativeKernel(function, dim3(shape_.blocks), dim3(shape_.threads),
-                                             arguments, shape_.scratch_bytes, stream_.get()),
-                 "launching the step");
-    } else {
-      AATGS_CUDA(cudaLaunchKernel(function, dim3(1), dim3(shape_.threads), arguments,
-                                  shape_.scratch_bytes, stream_.get()),
-                 "launching the step");
-    }
-    AATGS_CUDA(
-        cudaMemcpyAsync(&io.record, record, sizeof(Record), cudaMemcpyDeviceToHost, stream_.get()),
-        "copying the telemetry from the GPU");
+    kernel_.launch(stream_.get(), input_.data(), record_.data());
+    AATGS_CUDA(cudaMemcpyAsync(&io.record, record_.data(), sizeof(Record), cudaMemcpyDeviceToHost,
+                               stream_.get()),
+               "copying the telemetry from the GPU");
   }
 
-  Step step_;
   ContextOptions options_;
   bool use_graph_;
   Kernel kernel_;
-  KernelShape shape_;
   Buffer<Pinned> pinned_;
   Buffer<Input> input_;
   Buffer<Record> record_;
-  Buffer<ControlBlock> control_;
-  Buffer<ResidentState> state_;
-  Buffer<device::GridCell> cells_;
-  device::SingleArgs args_{};
   detail::StreamHandle stream_;
   cudaGraphExec_t graph_ = nullptr;
   std::uint64_t next_;
   std::uint64_t lost_ = 0;
   std::deque<Completion<Telemetry>> done_;
-  std::atomic<bool> has_ended_ = false;
 };
 
 }  // namespace aatgs

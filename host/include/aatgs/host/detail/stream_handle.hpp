@@ -4,6 +4,7 @@
 #include <cuda_runtime_api.h>
 
 #include <aatgs/host/cuda_check.hpp>
+#include <aatgs/host/detail/select_device.hpp>
 #include <string>
 #include <utility>
 
@@ -13,21 +14,28 @@ namespace aatgs::detail {
 class StreamHandle {
  public:
   /// `what` it is for: "making ..." Throws `DeviceError`.
-  StreamHandle(int device, const std::string& what) {
-    AATGS_CUDA(cudaSetDevice(device), "selecting device " + std::to_string(device));
+  StreamHandle(int device, const std::string& what) : device_(device) {
+    select_device(device);
     AATGS_CUDA(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), what);
   }
   ~StreamHandle() {
-    if (stream_ != nullptr) cudaStreamDestroy(stream_);
+    if (stream_ != nullptr) cudaStreamDestroy(get());
   }
-  StreamHandle(StreamHandle&& other) noexcept : stream_(std::exchange(other.stream_, nullptr)) {}
+  StreamHandle(StreamHandle&& other) noexcept
+      : device_(other.device_), stream_(std::exchange(other.stream_, nullptr)) {}
   StreamHandle& operator=(StreamHandle&&) = delete;
 
-  [[nodiscard]] cudaStream_t get() const { return stream_; }
+  /// Selects the device on the calling thread, too: launches into the stream need that. If it has
+  /// failed, the call that uses the stream tells.
+  [[nodiscard]] cudaStream_t get() const {
+    try_select_device(device_);
+    return stream_;
+  }
   /// For work in it that cannot be ended.
   void abandon() { stream_ = nullptr; }
 
  private:
+  int device_;
   cudaStream_t stream_ = nullptr;
 };
 

@@ -107,6 +107,14 @@ class StreamDevice {
   /// Gives free memory beyond `keep` bytes back to the device.
   virtual void trim_pool(void* pool, std::size_t keep) = 0;
 
+  /// Whether `other` can reach this device's memory without the host in between.
+  [[nodiscard]] virtual bool can_share_with(const StreamDevice& other) const {
+    return !is_gpu() && !other.is_gpu();
+  }
+  /// From now on it does, in copies and kernels: memory of this device's pools, too. This stays so
+  /// for the whole process.
+  virtual void share_with([[maybe_unused]] const StreamDevice& other) {}
+
   /// From here until `end_capture` the stream's operations are kept instead of run, and those of
   /// streams that wait for events recorded in it meanwhile; it must wait for these streams again
   /// before the end. An event recorded meanwhile is good for nothing but such waits.

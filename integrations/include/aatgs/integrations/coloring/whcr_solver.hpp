@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,7 @@ struct WhcrOptions {
 struct WhcrLimits {
   std::chrono::nanoseconds time = std::chrono::seconds(60);
   std::uint64_t iterations = ~std::uint64_t{0};  ///< of each search
+  std::stop_token stop = {};                     ///< asked of any thread: as if time were up
 };
 
 /// How far a run has come.

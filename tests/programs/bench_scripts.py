@@ -1,0 +1,298 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""bench_scripts.py TOOLS: the scripts around aatgs_bench and aatgs_stats, with programs in their
+place that measure what a case wants. Each case is a hazard. Prints a count as doctest does.
+"""
+
+import json
+import pathlib
+import stat
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree
+
+PATIENCE_S = 60
+FAKE = """#!{python} -IS
+import json, pathlib, sys
+sys.stdout.reconfigure(encoding="utf-8")
+counter = pathlib.Path({counter!r})
+run = int(counter.read_text() or "0") if counter.exists() else 0
+counter.write_text(str(run + 1))
+def option(name, default=None):
+    return sys.argv[sys.argv.index(name) + 1] if name in sys.argv else default
+{body}
+"""
+
+
+class Wrong(Exception):
+    pass
+
+
+def expect(holds, what):
+    if not holds:
+        raise Wrong(what)
+
+
+def figure(median, unit="us", **more):
+    return {"group": "g", "road": "r", "unit": unit, "p01": median, "p50": median, "p99": median,
+            **more}
+
+
+def result(figures, checks=None, **more):
+    return {"format": "aatgs-bench", "version": 2, "machine": "M", "driver": "D", "date": "T",
+            "settings": "", "figures": figures, "checks": checks or {}, **more}
+
+
+class Scripts:
+    def __init__(self, tools, folder):
+        self.tools, self.folder = pathlib.Path(tools).resolve(), folder
+
+    def fake(self, name, body):
+        """A program that runs `body`, which knows how often a fake ran before: `run`."""
+        path = self.folder / name
+        path.write_text(FAKE.format(python=sys.executable, counter=str(self.folder / "runs"),
+                                    body=body))
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        return str(path)
+
+    def bench(self, name, figures):
+        """`figures`: Python code of the figures, which may use `run` and `figure`."""
+        return self.fake(name, f"""
+figure = lambda p50, unit="us": {{"group": "g", "road": "r", "unit": unit, "p01": p50, "p50": p50,
+                                 "p99": p50}}
+result = {result({})!r}
+result["figures"] = {figures}
+pathlib.Path(option("--json")).write_text(json.dumps(result))
+""")
+
+    def run(self, script, *arguments, status=0):
+        done = subprocess.run([sys.executable, self.tools / script, *map(str, arguments)],
+                              cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, timeout=PATIENCE_S, check=False)
+        expect(done.returncode == status,
+               f"{script}: status {done.returncode}, {done.stderr[-300:]!r}")
+        return done
+
+    def refuses(self, script, *arguments, about, status=2):
+        """The last line says why, and that is all but progress."""
+        done = self.run(script, *arguments, status=status)
+        *progress, line = done.stderr.splitlines() or [""]
+        expect(all(": round " in text for text in progress), f"{script}: {done.stderr!r}")
+        name = script.removesuffix(".py")
+        expect(line.startswith(name + ": ") and about in line, f"{line!r} not about {about!r}")
+        expect(done.stdout == "", f"{script}: printed {done.stdout[:200]!r}")
+
+    def compare(self, old, new, *more):
+        file = self.folder / "comparison.json"
+        text = self.run("compare_bench.py", old, new, "--only", ".", "--json", file, *more).stdout
+        return json.loads(file.read_text()), text
+
+    def page(self, document):
+        """The page that roads_page makes of a result."""
+        file = self.put("result.json", json.dumps(document))
+        self.run("roads_page.py", file, self.folder / "page")
+        return (self.folder / "page" / "roads.md").read_text()
+
+    def put(self, name, text):
+        (self.folder / name).write_text(text)
+        return self.folder / name
+
+
+def near(value, wanted):
+    return abs(value - wanted) < 0.005 * wanted
+
+
+def drift_taken_for_a_difference(s):
+    """compare_bench: a machine that slows down from run to run makes the new build look slow"""
+    drifting = '{"g/r": figure(100 + 10 * run)}'
+    found, text = s.compare(s.bench("old", drifting), s.bench("new", drifting), "--rounds", "2")
+    expect(near(found["figures"]["g/r"]["ratio"]["p50"], 1), found)
+    expect("g/r" in text and "1.000" in text, text)
+
+
+def order_reversed(s):
+    """compare_bench: old and new are mixed up, or a rate is taken for a time"""
+    old = s.bench("old", '{"t": figure(100), "rate": figure(10, "M/s")}')
+    new = s.bench("new", '{"t": figure(103), "rate": figure(9.7, "M/s")}')
+    found, _ = s.compare(old, new, "--rounds", "2", "--labels", "abc", "def")
+    for name in ("t", "rate"):
+        expect(near(found["figures"][name]["ratio"]["p50"], 1.03), found["figures"][name])
+    expect(found["old"]["label"] == "abc" and found["new"]["label"] == "def", found)
+    expect(found["figures"]["t"]["old"] == 100 and found["figures"]["t"]["new"] == 103, found)
+
+
+def disturbed_round(s):
+    """compare_bench: one disturbed run moves the result"""
+    quiet = s.bench("old", '{"g/r": figure(100)}')
+    disturbed = s.bench("new", '{"g/r": figure(900 if run == 4 else 100)}')
+    found, _ = s.compare(quiet, disturbed, "--rounds", "3")
+    entry = found["figures"]["g/r"]
+    expect(near(entry["ratio"]["p50"], 1) and entry["ratio"]["p75"] > 1, entry)
+    expect(entry["rounds"] == 3, entry)
+
+
+def figures_of_one_build(s):
+    """compare_bench: what only one build has is compared, or forgotten"""
+    old = s.bench("old", '{"both": figure(1), "gone": figure(1), "unit": figure(1, "ns")}')
+    new = s.bench("new", '{"both": figure(1), "added": figure(1), "unit": figure(1, "us")}')
+    found, _ = s.compare(old, new, "--rounds", "1")
+    expect(list(found["figures"]) == ["both"], found)
+    expect(found["left_out"] == {"old": ["gone", "unit"], "new": ["added", "unit"]}, found)
+    nothing = s.bench("none", '{"other": figure(1)}')
+    s.refuses("compare_bench.py", old, nothing, "--only", "x", "--rounds", "1",
+              about="no figure that both")
+
+
+def builds_that_fail(s):
+    """compare_bench: a build that fails, hangs, lies or is not there goes unnoticed"""
+    good = s.bench("good", '{"g/r": figure(1)}')
+    once = ("--only", "x", "--rounds", "1")
+    failing = s.fake("failing", 'sys.exit("no GPU here")')
+    s.refuses("compare_bench.py", good, failing, *once, about="no GPU here", status=1)
+    refusing = s.fake("refusing", 'print("what is x", file=sys.stderr); sys.exit(2)')
+    s.refuses("compare_bench.py", refusing, good, *once, about="what is x")
+    silent = s.fake("silent", "")
+    s.refuses("compare_bench.py", good, silent, *once, about="cannot be read")
+    lying = s.fake("lying", 'pathlib.Path(option("--json")).write_text("{}")')
+    s.refuses("compare_bench.py", good, lying, *once, about="not a result")
+    hanging = s.fake("hanging", "import time; time.sleep(600)")
+    s.refuses("compare_bench.py", good, hanging, *once, "--timeout", "1", about="1 s", status=1)
+    s.refuses("compare_bench.py", good, s.folder / "absent", *once, about="cannot be run")
+    s.refuses("compare_bench.py", good, good, *once, "--json", "absent/x.json", about="absent")
+
+
+def road(step_us, name, median, group="closed", scope="block", step="spin"):
+    return {f"{group}/{step}/{scope}/{step_us}us/{name}":
+            figure(median, group=group, road=name, scope=scope, step=step, step_us=step_us)}
+
+
+def wrong_winner(s):
+    """roads_page: a road wins where it does not, or by less than anybody could tell"""
+    figures = {}
+    for length, other in ((0, 20), (10, 15), (100, 10.1), (1000, 9.9), (3000, 5)):
+        figures |= road(length, "resident", 10) | road(length, "graph_mapped", other)
+        figures |= road(length, "value", 30) | road(length, "automatic", 1)
+    page = s.page(result(figures, {"triple_1_1": 2.5, "cg_small": 4.25}))
+    row = next(line for line in page.splitlines() if line.startswith("| one at a time, one block"))
+    expect(row.endswith("| up to 10 us: 1.50 to 2.00 x | 100 us to 1 ms | "
+                        "from 3 ms on: CUDA graph, 2.00 x |"), row)
+    expect("| 2.50 x | one stream |" in page and "| 4.25 x |" in page, page)
+    expect("all SMs, one after" not in page and "allocator" not in page, page)
+
+
+def text_that_breaks_the_picture(s):
+    """roads_page: a name from the file breaks the picture"""
+    figures = road(1, "resident", 1) | road(1, "<odd> & \"road\"", 2)
+    s.page(result(figures, machine="<GPU> & more"))
+    xml.etree.ElementTree.parse(s.folder / "page" / "roads.svg")
+
+
+def part_of_a_run(s):
+    """roads_page: a run of a few figures, or of none, is refused"""
+    for figures in ({}, {"floor/x": figure(1)}, road(1, "resident", 1), road(1, "value", 1)):
+        expect("# Which road" in s.page(result(figures)), figures)
+        xml.etree.ElementTree.parse(s.folder / "page" / "roads.svg")
+
+
+def malformed_results(s):
+    """roads_page: a malformed result ends in a trace, or makes a page"""
+    whole = road(1, "resident", 1)
+    name = next(iter(whole))
+    cases = {
+        "": "not JSON",
+        "{": "not JSON",
+        "[]": "not a result",
+        json.dumps(result(whole, version=3)): "version 3",
+        json.dumps(result([])): "'figures'",
+        json.dumps(result({name: 1})): name,
+        json.dumps(result({name: whole[name] | {"p50": 0}})): "takes no time",
+        json.dumps(result({name: whole[name] | {"p50": "1"}})): "'p50'",
+        json.dumps(result({name: whole[name] | {"scope": "x"}})): "scope",
+        json.dumps(result(whole, {"allocator": None})): "'allocator'",
+        json.dumps(result(whole, {"allocator": float("nan")})): "'allocator'",
+    }
+    for text, about in cases.items():
+        s.refuses("roads_page.py", s.put("bad.json", text), s.folder / "bad", about=about)
+        expect(not (s.folder / "bad").exists(), f"a page was made of {text[:60]!r}")
+    s.refuses("roads_page.py", s.folder / "absent.json", s.folder / "bad", about="cannot be read")
+    (s.folder / "binary.json").write_bytes(b"\xff\xfe\x00{")
+    s.refuses("roads_page.py", s.folder / "binary.json", s.folder / "bad", about="not JSON")
+
+
+def stale_page(s):
+    """roads_page: the committed page is not that of the committed run"""
+    results = s.tools / "results"
+    s.run("roads_page.py", results / "h200.json", s.folder / "made")
+    for name in ("roads.md", "roads.svg"):
+        expect((s.folder / "made" / name).read_bytes() == (results / name).read_bytes(),
+               f"{name}: run tools/roads_page.py tools/results/h200.json tools/results")
+
+
+def stats(s, recommended, lucky, rates):
+    """An aatgs_stats whose sweep saw `lucky` (a size) three times as fast as it is."""
+    return s.fake("stats", f"""
+rates = {rates!r}
+def entry(size, factor=1):
+    return {{"config_slots": size, "telemetry_slots": size, "executor": "cpu",
+            "per_second": factor * rates[size] * (1 + 0.2 * (run % 2))}}
+if sys.argv[1] == "load":
+    expected = option("--config-slots") == option("--telemetry-slots")
+    print(json.dumps(entry(int(option("--config-slots"))) if expected else {{}}))
+else:
+    runs = [entry(size, 3 if size == {lucky} and sys.argv[1] == "sweep" else 1) for size in rates]
+    print(json.dumps({{"workload": "w", "runs": runs, "recommended": entry({recommended})}}))
+""")
+
+
+def share_of(s, program):
+    done = s.run("tuner_share.py", program, "--seconds", "0", "--executor", "cpu")
+    found = json.loads(done.stdout)
+    expect(len(found) == 3, found)
+    return [entry["share"] for entry in found.values()]
+
+
+def lucky_run_of_the_sweep(s):
+    """tuner_share: a size that was fast by luck in the sweep is what the tuner is held against"""
+    program = stats(s, recommended=64, lucky=16, rates={16: 50, 32: 90, 64: 100, 128: 99})
+    expect(all(share == 1 for share in share_of(s, program)), "the lucky size counts")
+
+
+def slow_recommendation(s):
+    """tuner_share: a recommendation that is too slow passes for a good one"""
+    program = stats(s, recommended=16, lucky=16, rates={16: 80, 32: 90, 64: 100, 128: 99})
+    shares = share_of(s, program)
+    expect(all(0.6 < share < 0.95 for share in shares), shares)
+
+
+def tuner_that_fails(s):
+    """tuner_share: a program that fails goes unnoticed, or ends in a trace"""
+    for body, about in (('print("no GPU", file=sys.stderr); sys.exit(1)', "no GPU"),
+                        ('print("{")', "tune: "), ("sys.exit(3)", "said nothing")):
+        s.refuses("tuner_share.py", s.fake("failing", body), about=about, status=1)
+    s.refuses("tuner_share.py", s.folder / "absent", about="absent", status=1)
+
+
+CASES = [
+    drift_taken_for_a_difference, order_reversed, disturbed_round, figures_of_one_build,
+    builds_that_fail, wrong_winner, text_that_breaks_the_picture, part_of_a_run, malformed_results,
+    stale_page, lucky_run_of_the_sweep, slow_recommendation, tuner_that_fails,
+]
+
+
+def main(tools):
+    failed = 0
+    for case in CASES:
+        with tempfile.TemporaryDirectory(prefix="aatgs-test-") as folder:
+            try:
+                case(Scripts(tools, pathlib.Path(folder)))
+            except (Wrong, ValueError, KeyError, OSError, SyntaxError,
+                    subprocess.TimeoutExpired) as error:
+                failed += 1
+                print(f"{case.__doc__}: {error!r}")
+    print(f"test cases: {len(CASES)} | {len(CASES) - failed} passed | {failed} failed | 0 skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
