@@ -13,7 +13,7 @@ namespace {
 
 constexpr unsigned most_streams = 64;
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   return "'" + std::string(text) + "'";
 }
 
@@ -25,7 +25,7 @@ std::vector<std::string> list_phases(const std::vector<std::string>& own) {
   for (const std::string& name : own) {
     if (name.empty()) throw OptionError("phases: one without a name, give it one");
     if (std::ranges::find(all, name) != all.end()) {
-      throw OptionError("phases: " + quoted(name) + " is known already: name each once");
+      throw OptionError("phases: " + in_quotes(name) + " is known already: name each once");
     }
     all.push_back(name);
   }
@@ -61,7 +61,8 @@ StreamMode parse_stream_mode(std::string_view text) {
   for (const StreamMode mode : {StreamMode::sequential, StreamMode::parallel}) {
     if (text == to_string(mode)) return mode;
   }
-  throw OptionError("unknown stream_mode " + quoted(text) + ": choose one of sequential, parallel");
+  throw OptionError("unknown stream_mode " + in_quotes(text) +
+                    ": choose one of sequential, parallel");
 }
 
 PipelineGpuState::PipelineGpuState(std::shared_ptr<StreamDevice> device, PipelineGpuOptions options)
@@ -78,7 +79,7 @@ std::size_t PipelineGpuState::stream_number(std::string_view phase) const {
   }
   std::string list;
   for (const std::string& name : phases_) list += (list.empty() ? "" : ", ") + name;
-  throw UseError("the stream of phase " + quoted(phase) + ", which is none of " + list +
+  throw UseError("the stream of phase " + in_quotes(phase) + ", which is none of " + list +
                  ": give the solver's own phases in the options");
 }
 
