@@ -37,7 +37,8 @@ struct DeviceSetOptions {
 /// Devices that one program works with, numbered from 0 in the order in which they were named. Of
 /// each, made when first asked for: a pool of streams and an allocator. Thread-safe.
 ///
-/// An index beyond the end throws `UseError`. A failure of one GPU leaves the others as they are.
+/// An index beyond the end throws `UseError`. A kernel's fault on one GPU may end CUDA for the whole
+/// process; then calls on the others throw that `DeviceError` as well.
 class DeviceSet {
  public:
   /// GPUs by their ordinals. Throws `OptionError` for none, and for one that is named twice;
