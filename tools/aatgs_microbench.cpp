@@ -4,6 +4,9 @@
 // here waits for another core or for the bus: it is the floor of `host/try_queue` and `host/poll`
 // in aatgs_bench.
 #include <benchmark/benchmark.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <aatgs/host/gpu_execution_context.hpp>
 #include <aatgs/host/host_clock.hpp>
@@ -13,9 +16,12 @@
 #include <aatgs/runtime/config_ring.hpp>
 #include <aatgs/runtime/latency_histogram.hpp>
 #include <aatgs/runtime/telemetry_ring.hpp>
+#include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -172,14 +178,21 @@ void reader_try_read(benchmark::State& state) {
   });
 }
 
+ContextOptions context_options(bool with_page) {
+  ContextOptions options = ring_options();
+  options.publish_statistics = with_page;
+  return options;
+}
+
 /// A context over rings that a `Responder` answers.
 struct Bench {
+  explicit Bench(bool with_page = true)
+      : context(make_ring_executors<Config, Telemetry>(workers, ring_options()),
+                {ExecutorKind::cpu, "a microbenchmark"}, context_options(with_page)) {}
+
   std::shared_ptr<Residency> workers = std::make_shared<NoWorkers>();
   Responder responder{workers->memory().ports()[0].port()};
-  GpuExecutionContext<Config, Telemetry> context{
-      make_ring_executors<Config, Telemetry>(workers, ring_options()),
-      {ExecutorKind::cpu, "a microbenchmark"},
-      ring_options()};
+  GpuExecutionContext<Config, Telemetry> context;
   Config config{};
 
   bool queue_one() {
@@ -225,9 +238,10 @@ void context_poll_of_nothing(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(bench.poll_one());
 }
 
-/// One config to its telemetry with all that lies between on this side, the responder's part too.
+/// One config to its telemetry with all that lies between on this side, the responder's part too;
+/// without (0) or with (1) the page of statistics.
 void context_round_trip(benchmark::State& state) {
-  Bench bench;
+  Bench bench(state.range(0) != 0);
   for (auto _ : state) {
     (void)bench.queue_one();
     bench.responder.answer(1);
@@ -262,6 +276,63 @@ void telemetry_record_or_drop(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(telemetry.record(metric));
 }
 
+/// A pipe that nobody reads: a disk that has come to a stop.
+class StalledFile {
+ public:
+  StalledFile()
+      : path_(std::filesystem::temp_directory_path() /
+              ("aatgs_microbench_" + std::to_string(::getpid()))) {
+    if (::mkfifo(path_.c_str(), 0600) != 0 ||
+        (reader_ = ::open(path_.c_str(), O_RDONLY | O_NONBLOCK)) < 0) {
+      throw std::runtime_error("cannot make the pipe " + path_.string() +
+                               ": set TMPDIR to a folder that takes one");
+    }
+  }
+  ~StalledFile() {
+    let_fail();
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
+  }
+  StalledFile(const StalledFile&) = delete;
+  StalledFile& operator=(const StalledFile&) = delete;
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  /// Writes to it end, with an error.
+  void let_fail() {
+    if (reader_ >= 0) ::close(std::exchange(reader_, -1));
+  }
+
+ private:
+  std::filesystem::path path_;
+  int reader_ = -1;
+};
+
+/// A record every 10 us, first into the queue's room, then dropped; `p99_ns` is the one to look at.
+void telemetry_record_on_a_stalled_disk(benchmark::State& state) {
+  StalledFile file;
+  TelemetryOptions options;
+  options.file = file.path();
+  TelemetryHandle telemetry(options);
+  const RunMetric metric;
+  const TickClock clock;
+  const double ns = clock.ns_per_tick();
+  const auto pause = static_cast<std::uint64_t>(10'000 / ns);
+  std::vector<double> costs;
+  costs.reserve(1 << 20);
+  for (auto _ : state) {
+    const std::uint64_t begin = TickClock::now();
+    benchmark::DoNotOptimize(telemetry.record(metric));
+    const std::uint64_t end = TickClock::now();
+    costs.push_back(static_cast<double>(end - begin) * ns);
+    while (TickClock::now() - begin < pause) {
+    }
+  }
+  std::sort(costs.begin(), costs.end());
+  state.counters["p50_ns"] = costs[costs.size() / 2];
+  state.counters["p99_ns"] = costs[costs.size() * 99 / 100];
+  state.counters["dropped"] = static_cast<double>(telemetry.status().dropped);
+  file.let_fail();
+}
+
 BENCHMARK(ring_write<16>);
 BENCHMARK(ring_write<64>);
 BENCHMARK(ring_write<256>);
@@ -277,9 +348,10 @@ BENCHMARK(reader_try_read);
 BENCHMARK(context_try_queue);
 BENCHMARK(context_poll);
 BENCHMARK(context_poll_of_nothing);
-BENCHMARK(context_round_trip);
+BENCHMARK(context_round_trip)->ArgName("page")->Arg(0)->Arg(1);
 BENCHMARK(histogram_record);
 BENCHMARK(telemetry_record_or_drop);
+BENCHMARK(telemetry_record_on_a_stalled_disk)->Iterations(100'000);
 BENCHMARK(tick_clock);
 BENCHMARK(steady_clock);
 
