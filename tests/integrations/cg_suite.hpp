@@ -208,7 +208,8 @@ TEST_CASE("squares of a very small or large right-hand side leave float64") {
 }
 
 TEST_CASE("a solve waits for its own parking, or for room in the rings") {
-  const CsrMatrix matrix = poisson_2d(test::brief_or(8U, 25U), test::brief_or(8U, 25U));
+  const CsrMatrix matrix =
+      poisson_2d(aatgs::test::brief_or(8U, 25U), aatgs::test::brief_or(8U, 25U));
   const Problem problem(matrix);
   for (auto [name, options] : all_variants()) {
     CAPTURE(name);
