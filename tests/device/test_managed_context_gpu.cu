@@ -3,7 +3,6 @@
 #include <aatgs/host/make_managed_context.cuh>
 
 #include "../host/context_test_support.hpp"
-#include "../integrations/solver_modes.hpp"
 
 namespace aatgs::test {
 
@@ -38,17 +37,6 @@ struct ManagedBackend {
 #include "../host/managed_suite.hpp"
 
 namespace aatgs::test {
-
-TEST_CASE("managed: on a GPU a step mode colors otherwise, or leaves another residual") {
-  const Watchdog watchdog("solvers in all modes");
-  std::vector<ManagedOptions> modes;
-  for (const auto& variant : ManagedBackend::variants()) {
-    if (variant.options.context.scope == Scope::block) modes.push_back(variant.options);
-  }
-  check_same_colorings(modes, Scope::block);
-  check_same_colorings(modes, Scope::grid);
-  check_same_residuals(modes);
-}
 
 TEST_CASE("managed: on a GPU the phases' streams are those of another device, or not told") {
   ManagedOptions options;

@@ -8,6 +8,7 @@
 #include <aatgs/host/managed_gpu_context.hpp>
 #include <set>
 
+#include "../integrations/solver_modes.hpp"
 #include "context_test_support.hpp"
 
 namespace aatgs::test {
@@ -249,6 +250,17 @@ TEST_CASE("managed: without stream management a call makes streams, or does not 
     }
     CHECK(is_result(managed.step(hash_order(0)), 0));
   });
+}
+
+TEST_CASE("managed: with the same seeds a step mode colors otherwise, or leaves another residual") {
+  const Watchdog watchdog("solvers in all modes");
+  std::vector<ManagedOptions> modes;
+  for (const auto& variant : ManagedBackend::variants()) {
+    if (variant.options.context.scope == Scope::block) modes.push_back(variant.options);
+  }
+  check_same_colorings(modes, Scope::block);
+  check_same_colorings(modes, Scope::grid);
+  check_same_residuals(modes);
 }
 
 }  // namespace aatgs::test

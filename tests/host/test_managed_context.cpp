@@ -2,7 +2,6 @@
 // Managed contexts on host threads, and what their options may say.
 #include <aatgs/host/make_cpu_managed_context.hpp>
 
-#include "../integrations/solver_modes.hpp"
 #include "context_test_support.hpp"
 
 namespace aatgs::test {
@@ -40,17 +39,6 @@ struct ManagedBackend {
 #include "managed_suite.hpp"
 
 namespace aatgs::test {
-
-TEST_CASE("managed: with the same seeds a step mode colors otherwise, or leaves another residual") {
-  const Watchdog watchdog("solvers in all modes");
-  std::vector<ManagedOptions> modes;
-  for (const auto& variant : ManagedBackend::variants()) {
-    if (variant.options.context.scope == Scope::block) modes.push_back(variant.options);
-  }
-  check_same_colorings(modes, Scope::block);
-  check_same_colorings(modes, Scope::grid);
-  check_same_residuals(modes);
-}
 
 struct NextStep {
   template <class Group>

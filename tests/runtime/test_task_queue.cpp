@@ -398,7 +398,7 @@ TEST_CASE("task waiters: a worker has no bit, or that of another") {
     for (std::uint32_t worker = 0; worker < workers; ++worker) {
       const auto [word, bit] = TaskWaiters::place_of(worker);
       if ((seen[word] & bit) != 0) ++amiss;
-      if (TaskWaiters::worker_at(word, detail::place_of_bit(bit)) != worker) ++amiss;
+      if (TaskWaiters::worker_at(word, lowest_bit(bit)) != worker) ++amiss;
       seen[word] |= bit;
     }
     std::uint32_t used = 0;

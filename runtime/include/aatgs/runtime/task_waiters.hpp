@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/runtime/bits.hpp>
 #include <aatgs/runtime/control_block.hpp>
 #include <aatgs/runtime/granule.hpp>
 #include <aatgs/runtime/task_claim.hpp>
-#include <bit>
 #include <cstdint>
 
 namespace aatgs {
@@ -83,23 +83,6 @@ struct TaskWaiters {
 };
 
 namespace detail {
-
-/// The lowest one.
-AATGS_HOST_DEVICE inline std::uint32_t place_of_bit(std::uint32_t bits) {
-#if defined(__CUDA_ARCH__)
-  return static_cast<std::uint32_t>(__ffs(static_cast<int>(bits)) - 1);
-#else
-  return static_cast<std::uint32_t>(std::countr_zero(bits));
-#endif
-}
-
-AATGS_HOST_DEVICE inline std::uint32_t bits_of(std::uint32_t word) {
-#if defined(__CUDA_ARCH__)
-  return static_cast<std::uint32_t>(__popc(word));
-#else
-  return static_cast<std::uint32_t>(std::popcount(word));
-#endif
-}
 
 /// Takes workers out of their word; returns those who still waited. Orders nothing.
 AATGS_HOST_DEVICE inline std::uint32_t take_waiters(const TaskWaiters& waiters, std::uint32_t word,
@@ -195,12 +178,11 @@ AATGS_HOST_DEVICE std::uint32_t hand_out(L lanes, const TaskWaiters& waiters, st
             detail::bits_from(seen, from % 32, each < left - before ? each : left - before);
         got = detail::take_waiters(waiters, word, bits, workers, seen);
       }
-      const LaneCount takers =
-          each == 1 ? lanes.count(got != 0) : lanes.add_up(detail::bits_of(got));
+      const LaneCount takers = each == 1 ? lanes.count(got != 0) : lanes.add_up(count_bits(got));
       if (takers.total != 0) detail::order_workers();
       for (std::uint32_t at = given + takers.before; got != 0; ++at, got &= got - 1) {
         const TaskHandle task = task_at(at);
-        const std::uint32_t worker = TaskWaiters::worker_at(word, detail::place_of_bit(got));
+        const std::uint32_t worker = TaskWaiters::worker_at(word, lowest_bit(got));
         store_granule(&waiters.boxes[worker].granule,
                       Granule::make(task.id, task.config_at, task.kind, TaskWaiters::lap));
       }

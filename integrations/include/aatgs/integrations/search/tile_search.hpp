@@ -3,7 +3,7 @@
 #pragma once
 
 #include <aatgs/integrations/linear/gpu_loops.hpp>
-#include <bit>
+#include <aatgs/runtime/bits.hpp>
 #include <cstdint>
 #include <utility>
 
@@ -99,14 +99,6 @@ AATGS_HOST_DEVICE inline std::uint32_t tile_vote(bool says) {
   return says ? 1 : 0;
 #endif
 }
-AATGS_HOST_DEVICE inline std::uint32_t count_bits(std::uint32_t bits) {
-#if defined(__CUDA_ARCH__)
-  return static_cast<std::uint32_t>(__popc(bits));
-#else
-  return static_cast<std::uint32_t>(std::popcount(bits));
-#endif
-}
-
 /// Edges that a lane looks at together, so that its looks overlap.
 inline constexpr std::uint32_t edges_at_once = 4;
 
@@ -162,11 +154,11 @@ AATGS_HOST_DEVICE inline void settle_tile(TileRoom& room, const std::uint32_t* e
       AATGS_UNROLL
       for (std::uint32_t k = 0; k < detail::edges_at_once; ++k) {
         const std::uint32_t who = detail::tile_vote(found[k]);
-        const std::uint32_t before = detail::count_bits(who & ((1U << lane) - 1));
+        const std::uint32_t before = count_bits(who & ((1U << lane) - 1));
         if (found[k]) {
           room.list[(tail + before) % TileRoom::vertices] = static_cast<std::uint16_t>(w[k]);
         }
-        tail += detail::count_bits(who);
+        tail += count_bits(who);
       }
       e += detail::edges_at_once;
     } while (detail::tile_vote(e < end) != 0);
