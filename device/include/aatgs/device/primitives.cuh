@@ -12,6 +12,12 @@ __device__ inline std::uint64_t timer_ns() {
   return now;
 }
 
+/// Keeps the thread busy for at least so long. `__nanosleep` may take twice as long, or no time.
+__device__ inline void spin_for(std::uint64_t ns) {
+  for (const std::uint64_t begin = timer_ns(); timer_ns() - begin < ns;) {
+  }
+}
+
 /// One warp as `Lanes` of a message.
 struct WarpLanes {
   __device__ static std::uint32_t rank() { return threadIdx.x % 32; }

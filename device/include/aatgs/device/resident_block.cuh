@@ -14,14 +14,41 @@ namespace block_scope {
 /// of the workers off the words that the next one watches, but then a stream begins slowly.
 inline constexpr std::int64_t alone_pace_ns = 100;
 inline constexpr std::int64_t trip_ns = 1600;
+/// Before the first look for the host's answer, beside the time that finding `alone` takes: one
+/// tick of the timer. Without it one look in ten came too early (H200), which costs 1.1 us.
+inline constexpr std::uint64_t reply_ns = 30;
 /// Beyond this many tickets before the window a worker watches `PortState::far`.
 inline constexpr std::int64_t far_from = 2 * PortState::far_step;
 
-/// How a worker comes to look for its config.
+/// How a worker comes to look for its config; or what it does until then.
 enum class Turn {
   leave,
   fed,    ///< configs come in a stream, while others run
   alone,  ///< nothing runs: the host answers to the telemetry that it has just got
+  wait,
+  come_near,  ///< watch `PortState::near` from here on
+};
+
+/// What the configs before a ticket, and those announced, mean for the worker that holds it.
+struct Outlook {
+  std::int64_t ahead;   ///< tickets before this one that nobody has taken
+  std::int64_t window;  ///< of a stream, so many tickets may be polled for
+  bool stream;
+  bool all_finished;  ///< of the tickets before this one
+
+  __device__ Outlook(const Progress& seen, std::uint64_t ticket)
+      : ahead(static_cast<std::int64_t>(ticket - seen.taken)),
+        window(to_feed(seen.feed).window),
+        stream(static_cast<std::int64_t>(to_feed(seen.feed).end - seen.taken) > 0),
+        all_finished(seen.finished == ticket) {}
+
+  __device__ Turn turn(Command order, bool near) const {
+    if (order == Command::abort || order == Command::yield) return Turn::leave;
+    if (!near && ahead <= (stream ? window : 0) + far_from) return Turn::come_near;
+    if (near && (ahead < 0 || (stream && ahead < window))) return Turn::fed;  // < 0: taken since
+    if (near && ahead == 0 && all_finished) return Turn::alone;
+    return order == Command::leave ? Turn::fed : Turn::wait;  // one look, and it leaves
+  }
 };
 
 /// Waits until the ticket is one of the next to come. One warp.
@@ -32,28 +59,20 @@ enum class Turn {
 /// sets out just before the answer comes would delay the one that finds it.
 __device__ inline Turn wait_for_turn(const ResidentArgs& args, const PortState& state,
                                      std::uint64_t ticket) {
-  const Progress* progress = &state.far;
-  for (;;) {
+  for (bool near = false;;) {
     const auto order = static_cast<Command>(load_shared(&args.state->order));
-    const Progress seen = read_progress(*progress);
-    const Feed feed = to_feed(seen.feed);
-    const auto ahead = static_cast<std::int64_t>(ticket - seen.taken);
-    const bool stream = static_cast<std::int64_t>(feed.end - seen.taken) > 0;
-    const auto window = static_cast<std::int64_t>(feed.window);
-    // By vote: lanes that read at different moments must not part.
-    if (!WarpLanes::all(order != Command::abort && order != Command::yield)) return Turn::leave;
-    if (progress == &state.far) {
-      if (!WarpLanes::all(ahead > (stream ? window : 0) + far_from)) {
-        progress = &state.near;
-        continue;
-      }
-    } else {
-      if (!WarpLanes::all(ahead >= 0)) return Turn::fed;  // later ones have been taken
-      if (WarpLanes::all(stream && ahead < window)) return Turn::fed;
-      if (WarpLanes::all(ahead == 0 && seen.finished == ticket)) return Turn::alone;
+    const Outlook outlook(read_progress(near ? state.near : state.far), ticket);
+    // The word of one lane: those that read at different moments must not part.
+    const auto turn =
+        static_cast<Turn>(__shfl_sync(~0U, static_cast<int>(outlook.turn(order, near)), 0));
+    if (turn == Turn::come_near) {
+      near = true;
+    } else if (turn != Turn::wait) {
+      return turn;
+    } else if (outlook.ahead > 0) {
+      __nanosleep(min(outlook.ahead, 4096L) *
+                  (outlook.stream ? trip_ns / outlook.window : alone_pace_ns));
     }
-    if (!WarpLanes::all(order != Command::leave)) return Turn::fed;  // one look, and it leaves
-    if (ahead > 0) __nanosleep(min(ahead, 4096L) * (stream ? trip_ns / window : alone_pace_ns));
   }
 }
 
@@ -119,6 +138,7 @@ template <std::uint32_t Granules>
 __device__ bool take(const ResidentArgs& args, const Port& port, std::uint64_t ticket,
                      MessageWord* words) {
   const Turn turn = wait_for_turn(args, *port.state, ticket);
+  if (turn == Turn::alone) spin_for(reply_ns);
   return turn != Turn::leave &&
          poll_for_config<Granules>(args, port.config, ticket, turn == Turn::alone, words);
 }
