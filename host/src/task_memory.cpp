@@ -23,10 +23,10 @@ struct QueuePlace {
   }
 
   template <class Entry>
-  [[nodiscard]] TaskQueue<Entry> at(void* base, std::uint32_t slots) const {
+  [[nodiscard]] TaskQueue<Entry> at(void* base, std::uint32_t slots, std::int64_t& ready) const {
     static_assert(MessageBuffer<Entry>::granules == 1);
     return {Arena::at<Granule>(base, granules), Arena::at<std::uint32_t>(base, taken),
-            Arena::at<TaskQueueState>(base, state), RingShape::make(slots, 1)};
+            Arena::at<TaskQueueState>(base, state), &ready, RingShape::make(slots, 1)};
   }
 };
 
@@ -48,6 +48,8 @@ struct TaskWorldMemory::Layout {
   Arena arena;
   QueuePlace ready[task_priorities];
   QueuePlace free_slots;
+  std::size_t counts;  ///< of what each of those has
+  std::size_t free_count;
   std::size_t full, waiting, boxes, run, spawned, configs;
 };
 
@@ -55,6 +57,8 @@ TaskWorldMemory::Layout TaskWorldMemory::layout() const {
   Layout layout{};
   for (QueuePlace& place : layout.ready) place = QueuePlace::in(layout.arena, queue_slots_);
   layout.free_slots = QueuePlace::in(layout.arena, sizes_.spawn_slots);
+  layout.counts = layout.arena.add<std::int64_t>(task_priorities);
+  layout.free_count = layout.arena.add<std::int64_t>(1);
   layout.full = layout.arena.add<std::uint32_t>(1);
   layout.waiting = layout.arena.add<std::uint32_t>(most_task_workers / 32);
   layout.boxes = layout.arena.add<TaskBox>(most_task_workers);
@@ -77,10 +81,12 @@ TaskWorldMemory::TaskWorldMemory(MemoryKind kind, const Sizes& sizes, std::uint6
 TaskWorld TaskWorldMemory::world_at(void* base) const {
   const Layout places = layout();
   TaskWorld world{};
+  auto* const counts = Arena::at<std::int64_t>(base, places.counts);
   for (std::uint32_t i = 0; i < task_priorities; ++i) {
-    world.ready[i] = places.ready[i].at<TaskHandle>(base, queue_slots_);
+    world.ready[i] = places.ready[i].at<TaskHandle>(base, queue_slots_, counts[i]);
   }
-  world.free_slots = places.free_slots.at<std::uint32_t>(base, sizes_.spawn_slots);
+  world.free_slots = places.free_slots.at<std::uint32_t>(
+      base, sizes_.spawn_slots, *Arena::at<std::int64_t>(base, places.free_count));
   world.waiters = {Arena::at<std::uint32_t>(base, places.full),
                    Arena::at<std::uint32_t>(base, places.waiting),
                    Arena::at<TaskBox>(base, places.boxes)};

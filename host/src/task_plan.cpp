@@ -2,8 +2,8 @@
 #include <aatgs/host/task_plan.hpp>
 #include <aatgs/runtime/ring_shape.hpp>
 #include <algorithm>
-#include <numeric>
 #include <array>
+#include <numeric>
 
 namespace aatgs {
 
@@ -131,16 +131,23 @@ std::vector<std::uint8_t> TaskPlan::priorities(TaskOrder how,
     const std::uint8_t type = tasks_[*id].type;
     rank[*id] = behind + (type < type_ns.size() ? type_ns[type] : 1.0);
   }
-  // As many tasks in each class: with classes of equal shares of the longest way, all that are ready
-  // at a time fall into one or two, and in a simulation of 132 workers half of the gain was lost.
+  // As many tasks in each class: with classes of equal shares of the longest way, all that are
+  // ready at a time fall into one or two, and in a simulation of 132 workers half of the gain was
+  // lost.
   std::vector<TaskId> by_rank(size());
   std::iota(by_rank.begin(), by_rank.end(), 0U);
   std::stable_sort(by_rank.begin(), by_rank.end(),
                    [&](TaskId a, TaskId b) { return rank[a] > rank[b]; });
-  for (std::size_t i = 0; i < size(); ++i) {
-    const bool is_like_last = i > 0 && rank[by_rank[i]] == rank[by_rank[i - 1]];
-    classes[by_rank[i]] = is_like_last ? classes[by_rank[i - 1]]
-                                       : static_cast<std::uint8_t>(i * task_priorities / size());
+  // Numbers without gaps, as workers look into the queue of each class up to the last.
+  std::size_t eighth = 0;
+  std::uint8_t last = 0;
+  for (std::size_t i = 1; i < size(); ++i) {
+    const bool is_like_last = rank[by_rank[i]] == rank[by_rank[i - 1]];
+    if (!is_like_last && i * task_priorities / size() != eighth) {
+      eighth = i * task_priorities / size();
+      ++last;
+    }
+    classes[by_rank[i]] = last;
   }
   return classes;
 }

@@ -77,7 +77,7 @@ class Tasks : public rl::test_suite<Tasks, thread_count> {
 
   void before() {
     current = this;
-    queue_ = {granules_, taken_, &state_, RingShape::make(scenario.slots, granules_each)};
+    queue_ = {granules_, taken_, &state_, &ready_, RingShape::make(scenario.slots, granules_each)};
     queue_.prepare((std::uint64_t{scenario.slots} << 32) - 3);  // laps pass through 0
     for (std::uint32_t i = 0; i < scenario.slots * granules_each; ++i) {
       adopt(&granules_[i], {granules_[i].low, granules_[i].high});
@@ -136,7 +136,7 @@ class Tasks : public rl::test_suite<Tasks, thread_count> {
   }
   std::uint64_t add(void* where, std::uint64_t value, Order order) {
     const bool ticket = where == &state_.tail || where == &state_.head;
-    const bool credit = where == &state_.room || where == &state_.ready;
+    const bool credit = where == &state_.room || where == &ready_;
     const bool takes = static_cast<std::int64_t>(value) < 0;
     if (where == &full_ && takes && is(Plant::full_kept)) return 0;
     if (where == &full_ && takes && is(Plant::full_late)) {
@@ -214,7 +214,7 @@ class Tasks : public rl::test_suite<Tasks, thread_count> {
       return full_word + 1 +
              static_cast<unsigned>(static_cast<const std::uint32_t*>(where) - waiting_);
     }
-    const void* all[full_word + 1] = {&state_.tail, &state_.head, &state_.room, &state_.ready,
+    const void* all[full_word + 1] = {&state_.tail, &state_.head, &state_.room, &ready_,
                                       &full_};
     unsigned i = 0;
     while (all[i] != where) ++i;
@@ -340,6 +340,7 @@ class Tasks : public rl::test_suite<Tasks, thread_count> {
   Granule granules_[most_slots * granules_each];
   std::uint32_t taken_[most_slots] = {};
   TaskQueueState state_{};
+  std::int64_t ready_ = 0;
   TaskQueue<Entry> queue_{};
   std::uint32_t full_ = 0;
   std::uint32_t waiting_[TaskWaiters::words_each] = {};

@@ -127,7 +127,7 @@ TEST_CASE("task queue: an entry is taken half written, or overwritten before it 
   CHECK(try_pop(queue, out, give_up) == TaskMove::stuck);
   CHECK(queue.taken[0] != queue.shape.lap_of(first));  // its slot is not given away either
   // The worker that gave up holds ticket 0; another one takes the next entry and makes room.
-  detail::WorkerAtomic<std::int64_t>(queue.state->ready).fetch_add(1);
+  detail::WorkerAtomic<std::int64_t>(*queue.ready).fetch_add(1);
   REQUIRE(try_pop(queue, out) == TaskMove::done);
   CHECK(out == Entry::of(1));
   CHECK(try_push(queue, Entry::of(2), give_up) == TaskMove::stuck);

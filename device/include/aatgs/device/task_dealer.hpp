@@ -43,21 +43,27 @@ class TaskDealer {
     }
   }
 
+  /// Whether something was offered, to be dealt.
+  [[nodiscard]] AATGS_HOST_DEVICE bool has_some() const {
+    return memory_.given_count + memory_.wide_count != 0;
+  }
+
   /// Deals what was offered. The worker's first lanes, which have met since.
-  /// `waiters`: what `see_waiters` gave this lane.
+  /// `waiters`: what `see_waiters` gave this lane. `keep`: the worker runs the best one next; so
+  /// only if none that became ready by the same task has been kept, which would have to wait.
   template <DealingLanes L>
-  AATGS_HOST_DEVICE void deal(L lanes, std::uint32_t waiters) const {
+  AATGS_HOST_DEVICE void deal(L lanes, std::uint32_t waiters, bool keep = true) const {
     const std::uint32_t given = memory_.given_count;
     const std::uint32_t wide = memory_.wide_count;
     if (given + wide == 0) return;
-    if (given == 1 && wide == 0 && memory_.local_count < TaskWorkerMemory::most_local) {
+    if (keep && given == 1 && wide == 0 && memory_.local_count < TaskWorkerMemory::most_local) {
       lanes.from_first(0);  // all have read
       if (lanes.rank() == 0) {
         memory_.local[memory_.local_count++] = memory_.given[0];
         memory_.given_count = 0;
       }
     } else {
-      deal_many(*this, lanes, waiters);
+      deal_many(*this, lanes, waiters, keep);
     }
     lanes.from_first(0);
   }
@@ -97,12 +103,12 @@ class TaskDealer {
   /// Apart from the code that every task runs through.
   template <DealingLanes L>
   AATGS_NOINLINE AATGS_HOST_DEVICE static void deal_many(TaskDealer dealer, L lanes,
-                                                         std::uint32_t waiters) {
-    dealer.deal_all(lanes, waiters);
+                                                         std::uint32_t waiters, bool keep) {
+    dealer.deal_all(lanes, waiters, keep);
   }
 
   template <DealingLanes L>
-  AATGS_HOST_DEVICE void deal_all(L lanes, std::uint32_t waiters) const {
+  AATGS_HOST_DEVICE void deal_all(L lanes, std::uint32_t waiters, bool keep) const {
     const std::uint32_t wide = at_most(memory_.wide_count, TaskWorkerMemory::most_wide);
     for (std::uint32_t i = 0; i < wide; ++i) {
       const TaskHandle task = memory_.wide[i].target;
@@ -114,33 +120,40 @@ class TaskDealer {
            [&task, handed](std::uint32_t part) { return task.with_part(handed + part); });
     }
     const std::uint32_t count = at_most(memory_.given_count, TaskWorkerMemory::most_given);
-    const bool sorted = are_alike(lanes, count);
+    const bool alike = are_alike(lanes, count);
+    if (!alike) sort(lanes, count);
+    const TaskHandle* tasks = alike ? memory_.given : memory_.sorted;
     std::uint32_t first = 0;
-    if (lanes.rank() == 0) {
-      if (!sorted) sort(memory_.given, count);
-      if (count != 0 && memory_.local_count < TaskWorkerMemory::most_local) {
-        memory_.local[memory_.local_count++] = memory_.given[0];
-        first = 1;
-      }
+    if (keep && lanes.rank() == 0 && count != 0 &&
+        memory_.local_count < TaskWorkerMemory::most_local) {
+      memory_.local[memory_.local_count++] = tasks[0];
+      first = 1;
     }
     first = static_cast<std::uint32_t>(lanes.from_first(first));
     if (first < count) {
-      const TaskHandle* tasks = memory_.given + first;
-      first += hand_out_some(lanes, waiters, count - first,
-                             [tasks](std::uint32_t i) { return tasks[i]; });
+      tasks += first;
+      const std::uint32_t left = count - first;
+      const std::uint32_t handed =
+          hand_out_some(lanes, waiters, left, [tasks](std::uint32_t i) { return tasks[i]; });
+      push_sorted(lanes, tasks + handed, left - handed, alike);
     }
-    const std::uint32_t queued = count - first;
-    while (first < count) {
-      const TaskHandle* tasks = memory_.given + first;
-      const std::uint32_t priority = tasks[0].priority();
-      std::uint32_t alike = 1;
-      while (first + alike < count && (sorted || tasks[alike].priority() == priority)) ++alike;
-      push(lanes, priority, alike, [tasks](std::uint32_t i) { return tasks[i]; });
-      first += alike;
-    }
-    if (queued != 0) wake(lanes, queued);
     lanes.from_first(0);  // all have read
     if (lanes.rank() == 0) memory_.given_count = memory_.wide_count = 0;
+  }
+
+  /// To the queues, tasks of one priority at a time; and tells those who wait.
+  template <DealingLanes L>
+  AATGS_HOST_DEVICE void push_sorted(L lanes, const TaskHandle* tasks, std::uint32_t count,
+                                     bool alike) const {
+    for (std::uint32_t first = 0; first < count;) {
+      const TaskHandle* from = tasks + first;
+      const std::uint32_t priority = from[0].priority();
+      std::uint32_t end = first + 1;
+      while (end < count && (alike || tasks[end].priority() == priority)) ++end;
+      push(lanes, priority, end - first, [from](std::uint32_t i) { return from[i]; });
+      first = end;
+    }
+    if (count != 0) wake(lanes, count);
   }
 
   AATGS_HOST_DEVICE static std::uint32_t at_most(std::uint32_t value, std::uint32_t most) {
@@ -161,14 +174,21 @@ class TaskDealer {
     return lanes.all(alike);
   }
 
-  /// By insertion.
-  AATGS_HOST_DEVICE static void sort(TaskHandle* tasks, std::uint32_t count) {
-    for (std::uint32_t i = 1; i < count; ++i) {
-      const TaskHandle task = tasks[i];
-      std::uint32_t to = i;
-      for (; to > 0 && tasks[to - 1].priority() > task.priority(); --to) tasks[to] = tasks[to - 1];
-      tasks[to] = task;
+  /// Puts what was given into `sorted`; tasks of one priority stay as they were. (By one thread
+  /// alone, and insertion, it took several microseconds.)
+  template <DealingLanes L>
+  AATGS_HOST_DEVICE void sort(L lanes, std::uint32_t count) const {
+    std::uint32_t placed = 0;
+    for (std::uint32_t priority = 0; placed < count; ++priority) {
+      for (std::uint32_t first = 0; first < count; first += lanes.size()) {
+        const std::uint32_t i = first + lanes.rank();
+        const bool is_of_it = i < count && memory_.given[i].priority() == priority;
+        const LaneCount alike = lanes.count(is_of_it);
+        if (is_of_it) memory_.sorted[placed + alike.before] = memory_.given[i];
+        placed += alike.total;
+      }
     }
+    lanes.from_first(0);
   }
 
   const TaskWorld& world_;

@@ -159,8 +159,7 @@ class TaskWorker {
   template <DealingLanes L>
   AATGS_HOST_DEVICE void refill(L lanes) {
     for (;;) {
-      const auto pick =
-          static_cast<std::uint32_t>(lanes.from_first(lanes.rank() == 0 ? find() : 0));
+      const std::uint32_t pick = find(lanes);
       if (pick != 0) {
         if (take_from_queue(lanes, pick / most_at_once, pick % most_at_once)) return;
         continue;
@@ -180,6 +179,8 @@ class TaskWorker {
       Look found = Look::nothing;
       if (lanes.rank() == 0) found = look(looks);
       found = static_cast<Look>(lanes.from_first(static_cast<std::uint32_t>(found)));
+      // Who pushes tells those who wait, but may miss one who is about to.
+      if (found == Look::nothing && looks % 8 == 1 && find(lanes) != 0) found = go(lanes);
       if (found == Look::nothing) {
         if (looks % look_up_every == 0 && look_for_end(lanes)) return true;
         KeepWaiting{}();
@@ -192,8 +193,7 @@ class TaskWorker {
 
   enum class Look : std::uint32_t { nothing, finished, queues };
 
-  /// At the worker's own box each time; now and then at the end of the run, and at the queues: who
-  /// pushes tells those who wait, but may miss one who is about to. One thread.
+  /// At the worker's own box each time; now and then at the end of the run. One thread.
   AATGS_HOST_DEVICE Look look(std::uint32_t looks) {
     TaskHandle task;
     if (look_in_box(world_.waiters.boxes[group_.block_index()], task)) {
@@ -202,26 +202,32 @@ class TaskWorker {
       memory_.local_count = 1;
       return Look::finished;
     }
-    if (looks % 8 == 0 && run_end() != TaskRunEnd::none) return Look::finished;
-    if (looks % 8 != 1 || find() == 0) return Look::nothing;
-    return stop_waiting(world_.waiters, group_.block_index(), group_.block_count())
-               ? Look::queues
-               : Look::nothing;  // chosen meanwhile: the task will be in the box
+    return looks % 8 == 0 && run_end() != TaskRunEnd::none ? Look::finished : Look::nothing;
+  }
+
+  /// To the queues, where there are tasks; unless it has been chosen meanwhile: then its task will
+  /// be in the box.
+  template <DealingLanes L>
+  AATGS_HOST_DEVICE Look go(L lanes) const {
+    bool goes = false;
+    if (lanes.rank() == 0) {
+      goes = stop_waiting(world_.waiters, group_.block_index(), group_.block_count());
+    }
+    return lanes.from_first(goes ? 1 : 0) != 0 ? Look::queues : Look::nothing;
   }
 
   /// Queue and number of the tasks to take: the first class that has some, and a share of them that
   /// leaves others theirs (guided self-scheduling: C. Polychronopoulos, D. Kuck, IEEE ToC 1987). 0:
   /// there are none.
-  AATGS_HOST_DEVICE std::uint32_t find() const {
-    std::uint32_t ready[task_priorities];  // all loads on their way at once
-    for (std::uint32_t c = 0; c < task_priorities; ++c) {
-      ready[c] = c < graph_.classes ? ready_tasks(world_.ready[c]) : 0;
-    }
-    const std::uint32_t workers = group_.block_count();
-    for (std::uint32_t c = 0; c < task_priorities; ++c) {
-      if (ready[c] == 0) continue;
-      const std::uint32_t share = 1 + ready[c] / (2 * workers);
-      return c * most_at_once + (share < most_taken ? share : most_taken);
+  template <DealingLanes L>
+  AATGS_HOST_DEVICE std::uint32_t find(L lanes) const {
+    for (std::uint32_t first = 0; first < graph_.classes; first += lanes.size()) {
+      const std::uint32_t c = first + lanes.rank();
+      const std::uint32_t ready = c < graph_.classes ? ready_tasks(world_.ready[c]) : 0;
+      if (lanes.count(ready != 0).total == 0) continue;
+      const std::uint32_t share = 1 + ready / (2 * group_.block_count());
+      const std::uint32_t pick = c * most_at_once + (share < most_taken ? share : most_taken);
+      return lanes.first_of(ready != 0, TaskHandle{.id = pick}).id;
     }
     return 0;
   }
@@ -335,14 +341,16 @@ class TaskWorker {
   AATGS_HOST_DEVICE void finish(L lanes) {
     Ending ending;
     if (lanes.rank() == 0) ending = settle();
-    const std::uint32_t waiters = dealer_.see_waiters(lanes);  // while dependents are released
+    // While dependents are released; but of a task in a chain the worker does the next one itself.
+    const bool ahead = links_.edges > 1;
+    const std::uint32_t waiters = ahead ? dealer_.see_waiters(lanes) : 0;
     ending = Ending::unpacked(lanes.from_first(ending.packed()));
     if (ending.id == task_.id) {
       release_near(lanes, ending);
     } else if (ending.id != no_task) {
       release_all(lanes, ending, graph_.nodes[ending.id].links);
     }
-    dealer_.deal(lanes, waiters);
+    if (dealer_.has_some()) dealer_.deal(lanes, ahead ? waiters : dealer_.see_waiters(lanes));
     if (lanes.rank() == 0) note_end(ending);
   }
 
@@ -353,6 +361,8 @@ class TaskWorker {
     const Ending ending = Ending::unpacked(memory_.ending);
     if (ending.id != no_task) {
       const TaskLinks links = graph_.nodes[ending.id].links;
+      std::uint32_t had = 0;
+      if (leads()) had = memory_.local_count;
       for (std::uint32_t at = 0; at < links.edges;) {
         const TaskEdge* edges = graph_.edges + links.first_edge + at;
         const std::uint32_t run = edges->run;
@@ -361,7 +371,10 @@ class TaskWorker {
           at += run;
           continue;
         }
-        if (leads()) release_some(group_.task_lanes(), ending, edges, links.edges - at);
+        if (leads()) {
+          release_some(group_.task_lanes(), ending, edges, links.edges - at,
+                       memory_.local_count == had);
+        }
         at += most_edges_of_lanes;
       }
     }
@@ -474,15 +487,17 @@ class TaskWorker {
 
   template <DealingLanes L>
   AATGS_HOST_DEVICE void release_all(L lanes, Ending ending, TaskLinks links) {
+    const std::uint32_t had = memory_.local_count;
     for (std::uint32_t at = 0; at < links.edges; at += most_edges_of_lanes) {
-      release_some(lanes, ending, graph_.edges + links.first_edge + at, links.edges - at);
+      release_some(lanes, ending, graph_.edges + links.first_edge + at, links.edges - at,
+                   memory_.local_count == had);
     }
   }
 
-  /// As many of the edges as are dealt at once.
+  /// As many of the edges as are dealt at once. `keep`: see `TaskDealer::deal`.
   template <DealingLanes L>
   AATGS_HOST_DEVICE void release_some(L lanes, const Ending& ending, const TaskEdge* edges,
-                                      std::uint32_t left) const {
+                                      std::uint32_t left, bool keep) const {
     const std::uint32_t count = left < most_edges_of_lanes ? left : most_edges_of_lanes;
     for (std::uint32_t i = lanes.rank(); i < count; i += lanes.size()) {
       const TaskEdge edge = edges[i];
@@ -490,7 +505,7 @@ class TaskWorker {
       if (release(ending, edge, target)) dealer_.offer(target, edge.parts);
     }
     lanes.from_first(0);
-    dealer_.deal(lanes, dealer_.see_waiters(lanes));
+    dealer_.deal(lanes, dealer_.see_waiters(lanes), keep);
   }
 
   /// Whether it makes the task at the edge's end ready.

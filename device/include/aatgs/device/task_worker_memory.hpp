@@ -20,7 +20,7 @@ using WorkerLocalAtomic = cuda::atomic_ref<T, cuda::thread_scope_block>;
 /// worker's first.
 struct alignas(16) TaskWorkerMemory {
   static constexpr std::uint32_t most_local = 16;
-  static constexpr std::uint32_t most_given = 32;
+  static constexpr std::uint32_t most_given = 64;
   static constexpr std::uint32_t most_wide = 8;
   static constexpr std::uint32_t most_free = 32;
 
@@ -38,6 +38,7 @@ struct alignas(16) TaskWorkerMemory {
   /// beyond the capacity: those tasks were pushed at once.
   TaskHandle given[most_given];
   std::uint32_t given_count;
+  TaskHandle sorted[most_given];  ///< the same by priority
   TaskEdge wide[most_wide];
   std::uint32_t wide_count;
 

@@ -19,7 +19,8 @@ class TaskQueueMemory {
       : shape_(RingShape::make(checked(slots), MessageBuffer<Entry>::granules)),
         granules_(workers_memory, shape_.total_granules(), device),
         taken_(workers_memory, slots, device),
-        state_(workers_memory, 1, device) {
+        state_(workers_memory, 1, device),
+        ready_(workers_memory, 1, device) {
     prepare(first_ticket);
   }
 
@@ -28,20 +29,23 @@ class TaskQueueMemory {
     std::vector<Granule> granules(granules_.size());
     std::vector<std::uint32_t> taken(taken_.size());
     TaskQueueState state{};
-    TaskQueue<Entry>{granules.data(), taken.data(), &state, shape_}.prepare(first_ticket);
+    std::int64_t ready = 0;
+    TaskQueue<Entry>{granules.data(), taken.data(), &state, &ready, shape_}.prepare(first_ticket);
     granules_.upload(granules);
     taken_.upload(taken);
     state_.upload({&state, 1});
+    ready_.upload({&ready, 1});
   }
 
   [[nodiscard]] TaskQueue<Entry> queue() const {
-    return {granules_.data(), taken_.data(), state_.data(), shape_};
+    return {granules_.data(), taken_.data(), state_.data(), ready_.data(), shape_};
   }
   /// See `Memory::abandon`.
   void abandon() noexcept {
     granules_.abandon();
     taken_.abandon();
     state_.abandon();
+    ready_.abandon();
   }
 
  private:
@@ -56,6 +60,7 @@ class TaskQueueMemory {
   Buffer<Granule> granules_;
   Buffer<std::uint32_t> taken_;
   Buffer<TaskQueueState> state_;
+  Buffer<std::int64_t> ready_;
 };
 
 }  // namespace aatgs

@@ -16,7 +16,6 @@ struct TaskQueueState {
   alignas(line_bytes) std::uint64_t tail;  ///< ticket of the next push
   alignas(line_bytes) std::uint64_t head;  ///< ticket of the next pop
   alignas(line_bytes) std::int64_t room;   ///< pushes that may be begun
-  alignas(line_bytes) std::int64_t ready;  ///< pops that may be begun
 };
 
 /// A bounded queue of small entries among the workers of one GPU, or among CPU threads: any number
@@ -45,6 +44,9 @@ struct TaskQueue {
   Granule* granules;      ///< [shape.slots][shape.granules]
   std::uint32_t* taken;   ///< [shape.slots] lap whose entry has been taken
   TaskQueueState* state;  ///< one
+  /// One: pops that may be begun. Apart from the rest, so that those of several queues can lie side
+  /// by side, for workers who look at all of them.
+  std::int64_t* ready;
   RingShape shape;
 
   /// Makes the queue empty. Before any worker runs, in memory that the host reaches.
@@ -53,7 +55,8 @@ struct TaskQueue {
     for (std::uint32_t slot = 0; slot < shape.slots; ++slot) {
       taken[slot] = shape.lap_before(slot, first_ticket);
     }
-    *state = {first_ticket, first_ticket, shape.slots, 0};
+    *state = {first_ticket, first_ticket, shape.slots};
+    *ready = 0;
   }
 };
 
@@ -128,7 +131,7 @@ AATGS_HOST_DEVICE std::uint32_t push_each(L lanes, const TaskQueue<Entry>& queue
       }
     }
   }
-  return detail::end_claim(lanes, done, queue.state->ready, claim.count);
+  return detail::end_claim(lanes, done, *queue.ready, claim.count);
 }
 
 /// The same for the first ones of `entries`.
@@ -147,7 +150,7 @@ AATGS_HOST_DEVICE std::uint32_t pop_many(L lanes, const TaskQueue<Entry>& queue,
                                          std::uint32_t count, Pause pause = {}, bool seen = false) {
   const RingShape& shape = queue.shape;
   const detail::TaskClaim claim =
-      detail::claim_tasks(lanes, &queue.state->ready, queue.state->head, count, seen);
+      detail::claim_tasks(lanes, queue.ready, queue.state->head, count, seen);
   if (claim.count == 0) return 0;
   bool done = true;
   for (std::uint32_t i = lanes.rank(); done && i < claim.count; i += lanes.size()) {
@@ -191,7 +194,7 @@ AATGS_HOST_DEVICE TaskMove try_pop(const TaskQueue<Entry>& queue, Entry& entry, 
 template <class Entry>
 AATGS_HOST_DEVICE std::uint32_t ready_tasks(const TaskQueue<Entry>& queue) {
   const std::int64_t ready =
-      detail::WorkerAtomic<std::int64_t>(queue.state->ready).load(cuda::memory_order_relaxed);
+      detail::WorkerAtomic<std::int64_t>(*queue.ready).load(cuda::memory_order_relaxed);
   return ready > 0 ? static_cast<std::uint32_t>(ready) : 0;
 }
 

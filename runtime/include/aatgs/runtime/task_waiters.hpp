@@ -56,6 +56,10 @@ struct TaskWaiters {
     const std::uint32_t count = (workers - first + words_each - 1) / words_each;
     return count >= 32 ? ~0U : (1U << count) - 1;
   }
+  /// Most of the bits of one word that workers have.
+  AATGS_HOST_DEVICE static constexpr std::uint32_t bits_each(std::uint32_t workers) {
+    return workers < workers_each ? (workers + words_each - 1) / words_each : 32;
+  }
   /// Words that have workers.
   AATGS_HOST_DEVICE static constexpr std::uint32_t words_of(std::uint32_t workers) {
     const std::uint32_t rest = workers % workers_each;
@@ -95,6 +99,16 @@ AATGS_HOST_DEVICE inline std::uint32_t take_waiters(const TaskWaiters& waiters, 
   }
   left = before & ~bits;
   return before & bits;
+}
+
+/// Of a sequence that is different enough for each start (the multiplier: P. L'Ecuyer, Math. Comp.
+/// 68, 1999); its upper bits are the good ones.
+AATGS_HOST_DEVICE inline std::uint32_t next_random(std::uint32_t random) {
+  return random * 2891336453U + 1013904223U;
+}
+/// From 0 to below `count`, by the upper bits of `random`.
+AATGS_HOST_DEVICE inline std::uint32_t below(std::uint32_t random, std::uint32_t count) {
+  return static_cast<std::uint32_t>((std::uint64_t{random} * count) >> 32);
 }
 
 /// So many bits of the word, beginning at bit `first` and going round.
@@ -161,6 +175,7 @@ AATGS_HOST_DEVICE std::uint32_t hand_out(L lanes, const TaskWaiters& waiters, st
                                          std::uint32_t count, const TaskAt& task_at) {
   const std::uint32_t looks = TaskWaiters::looks_of(lanes.size(), workers);
   std::uint32_t given = 0;
+  std::uint32_t random = from;
   for (std::uint32_t look = 0; look < looks; ++look) {
     const std::uint32_t word =
         TaskWaiters::word_to_try(lanes.rank(), lanes.size(), workers, from, look);
@@ -171,12 +186,20 @@ AATGS_HOST_DEVICE std::uint32_t hand_out(L lanes, const TaskWaiters& waiters, st
       // As many of each word as make up what is left.
       const std::uint32_t left = count - given;
       const std::uint32_t each = (left + offers.total - 1) / offers.total;
-      const std::uint32_t before = offers.before * each;
+      // Beginning anywhere, in the words and in each: where many hand out at once, as after a layer
+      // of tasks, they would try for the same ones time and again, 0.7 us each time.
+      random = detail::next_random(random);
+      const std::uint32_t turned = offers.before + detail::below(random, offers.total);
+      const std::uint32_t before = (turned < offers.total ? turned : turned - offers.total) * each;
       std::uint32_t got = 0;
       if (seen != 0 && before < left) {
+        const std::uint32_t first =
+            detail::below(detail::next_random(random), TaskWaiters::bits_each(workers));
         const std::uint32_t bits =
-            detail::bits_from(seen, from % 32, each < left - before ? each : left - before);
+            detail::bits_from(seen, first, each < left - before ? each : left - before);
         got = detail::take_waiters(waiters, word, bits, workers, seen);
+      } else {
+        seen = waiters.load(word);  // meanwhile, for the case that others were first
       }
       const LaneCount takers = each == 1 ? lanes.count(got != 0) : lanes.add_up(count_bits(got));
       if (takers.total != 0) detail::order_workers();
