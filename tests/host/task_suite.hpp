@@ -328,6 +328,27 @@ TEST_CASE("tasks: those that come first run last") {
   CHECK(misplaced <= 2);
 }
 
+TEST_CASE("tasks: the first of many that one makes ready waits for others that were kept later") {
+  constexpr std::uint32_t count = 160;  // more than are dealt at once
+  Buffer<std::uint32_t> order = test_buffer<std::uint32_t>(count + 2);
+  Buffer<std::uint32_t> next = test_buffer<std::uint32_t>(1);
+  TestGraph graph;
+  const TaskId root = graph.add<OrderStep>("root", {0});
+  const TaskId last = graph.add<OrderStep>("last", {1}, {root});
+  for (std::uint32_t i = 0; i < count; ++i) {  // behind two, so that they are no run of edges
+    graph.add<OrderStep>("task", {i + 2}, {root, last},
+                         {.priority = static_cast<std::uint8_t>(i * 8 / count)});
+  }
+  SchedulerOptions options;
+  options.order = TaskOrder::given;
+  options.context.workers = 1;
+  options.context.cpu_threads = 1;
+  auto scheduler = make_test_scheduler(test_steps(OrderStep{order.data(), next.data()}), options);
+  auto prepared = scheduler->prepare(graph);
+  CHECK(scheduler->run(prepared).all_completed());
+  CHECK(order.download()[2] == 2);
+}
+
 TEST_CASE("tasks: graphs and configs that cannot be are run") {
   RandomGraph random(10, 0, 6);
   auto scheduler = make_test_scheduler(random.steps(), {.most_tasks = 16, .spawn_slots = 16});

@@ -76,6 +76,21 @@ TEST_CASE("task plan: the longest way is told by the number of tasks where times
   CHECK(*std::max_element(by_time.begin(), by_time.end()) < task_priorities);
 }
 
+TEST_CASE("task plan: workers look into queues of classes that no task has") {
+  TaskPlan plan;  // a fork, many that are alike, and a join: two of the eight classes
+  const TaskId fork = plan.add({.name = "fork"});
+  const TaskId join = plan.add({.name = "join"});
+  for (int i = 0; i < 100; ++i) {
+    const TaskId middle = plan.add({.name = "middle"});
+    plan.add_dependency(fork, middle);
+    plan.add_dependency(middle, join);
+  }
+  const auto classes = plan.priorities(TaskOrder::critical_path, {});
+  CHECK(classes[fork] == 0);
+  CHECK(classes[join] == 1);
+  CHECK(classes[2] <= classes[join]);
+}
+
 TEST_CASE("task plan: names break the picture") {
   TaskPlan plan = named({"say \"hi\"\\\n", "b"});
   plan.add_dependency(0, 1);

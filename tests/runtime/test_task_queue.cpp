@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <aatgs/host/task_queue_memory.hpp>
+#include <aatgs/runtime/task_queue_set.hpp>
 #include <aatgs/runtime/task_waiters.hpp>
 #include <algorithm>
 #include <array>
@@ -310,6 +311,43 @@ TEST_CASE("task queue: lanes that claim together skip, share or misplace entries
     for (std::uint32_t i = 0; i < lanes; ++i) threads.emplace_back(lane, i);
   }
   CHECK(wrong == 0);
+}
+
+TEST_CASE("task queue: of entries for several queues some are left out, or get into another one") {
+  constexpr std::uint32_t lanes = 3;
+  constexpr std::uint32_t most = 9;
+  const OwnedQueue<std::uint32_t> owned[] = {OwnedQueue<std::uint32_t>(16, (1ULL << 36) - 7),
+                                             OwnedQueue<std::uint32_t>(16, 5),
+                                             OwnedQueue<std::uint32_t>(16)};
+  const TaskQueue<std::uint32_t> queues[] = {owned[0].queue(), owned[1].queue(), owned[2].queue()};
+  ThreadLanes::Shared shared(lanes);
+  SortedEntries<3> sorted{};
+  std::array<std::uint32_t, most> entries{};
+  const auto lane = [&](std::uint32_t rank, std::uint32_t first) {
+    (void)push_sorted(ThreadLanes(shared, rank), queues, entries.data(), sorted, first,
+                      [](std::uint32_t entry) { return entry % 3; });
+  };
+  for (std::uint32_t round = 0; round < 100; ++round) {
+    CAPTURE(round);
+    const std::uint32_t of_second = round % 5;  // none at times
+    const std::uint32_t of_third = round % 4;
+    sorted = {{0, 2, 2 + of_second, 2 + of_second + of_third}, {}};
+    for (std::uint32_t i = 0; i < sorted.begin[3]; ++i) {
+      const std::uint32_t queue = i < sorted.begin[1] ? 0 : i < sorted.begin[2] ? 1 : 2;
+      entries[i] = 3 * (most * round + i) + queue;
+    }
+    const std::uint32_t first = round % 3;  // some are not to be pushed
+    {
+      std::vector<std::jthread> threads;
+      for (std::uint32_t i = 0; i < lanes; ++i) threads.emplace_back(lane, i, first);
+    }
+    std::uint32_t out = 0;
+    for (std::uint32_t i = first; i < sorted.begin[3]; ++i) {
+      CHECK(try_pop(queues[entries[i] % 3], out) == TaskMove::done);
+      CHECK(out == entries[i]);
+    }
+    for (const auto& queue : queues) CHECK(try_pop(queue, out) == TaskMove::refused);
+  }
 }
 
 /// Workers that hand tasks to those who wait, or push them. Task k has the children 2k and 2k + 1.

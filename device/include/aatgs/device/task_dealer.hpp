@@ -132,28 +132,25 @@ class TaskDealer {
     first = static_cast<std::uint32_t>(lanes.from_first(first));
     if (first < count) {
       tasks += first;
-      const std::uint32_t left = count - first;
-      const std::uint32_t handed =
-          hand_out_some(lanes, waiters, left, [tasks](std::uint32_t i) { return tasks[i]; });
-      push_sorted(lanes, tasks + handed, left - handed, alike);
+      first += hand_out_some(lanes, waiters, count - first,
+                             [tasks](std::uint32_t i) { return tasks[i]; });
+    }
+    if (first < count) {
+      if (alike) {
+        tasks = memory_.given + first;
+        push(lanes, tasks[0].priority(), count - first,
+             [tasks](std::uint32_t i) { return tasks[i]; });
+      } else if (!push_sorted(
+                     lanes, world_.ready, memory_.sorted, memory_.sorted_at, first,
+                     [](const TaskHandle& task) { return task.priority(); },
+                     TaskPatience(world_.patience_ns)) &&
+                 lanes.rank() == 0) {
+        end_run(TaskRunEnd::stuck);
+      }
+      wake(lanes, count - first);
     }
     lanes.from_first(0);  // all have read
     if (lanes.rank() == 0) memory_.given_count = memory_.wide_count = 0;
-  }
-
-  /// To the queues, tasks of one priority at a time; and tells those who wait.
-  template <DealingLanes L>
-  AATGS_HOST_DEVICE void push_sorted(L lanes, const TaskHandle* tasks, std::uint32_t count,
-                                     bool alike) const {
-    for (std::uint32_t first = 0; first < count;) {
-      const TaskHandle* from = tasks + first;
-      const std::uint32_t priority = from[0].priority();
-      std::uint32_t end = first + 1;
-      while (end < count && (alike || tasks[end].priority() == priority)) ++end;
-      push(lanes, priority, end - first, [from](std::uint32_t i) { return from[i]; });
-      first = end;
-    }
-    if (count != 0) wake(lanes, count);
   }
 
   AATGS_HOST_DEVICE static std::uint32_t at_most(std::uint32_t value, std::uint32_t most) {
@@ -179,7 +176,8 @@ class TaskDealer {
   template <DealingLanes L>
   AATGS_HOST_DEVICE void sort(L lanes, std::uint32_t count) const {
     std::uint32_t placed = 0;
-    for (std::uint32_t priority = 0; placed < count; ++priority) {
+    for (std::uint32_t priority = 0; priority < task_priorities; ++priority) {
+      if (lanes.rank() == 0) memory_.sorted_at.begin[priority] = placed;
       for (std::uint32_t first = 0; first < count; first += lanes.size()) {
         const std::uint32_t i = first + lanes.rank();
         const bool is_of_it = i < count && memory_.given[i].priority() == priority;
@@ -188,6 +186,7 @@ class TaskDealer {
         placed += alike.total;
       }
     }
+    if (lanes.rank() == 0) memory_.sorted_at.begin[task_priorities] = placed;
     lanes.from_first(0);
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/runtime/task_queue_set.hpp>
 #include <aatgs/runtime/task_world.hpp>
 #include <chrono>
 #include <cstdint>
@@ -39,6 +40,7 @@ struct alignas(16) TaskWorkerMemory {
   TaskHandle given[most_given];
   std::uint32_t given_count;
   TaskHandle sorted[most_given];  ///< the same by priority
+  SortedEntries<task_priorities> sorted_at;
   TaskEdge wide[most_wide];
   std::uint32_t wide_count;
 

@@ -84,6 +84,22 @@ AATGS_HOST_DEVICE bool read_task(const Granule* slot, std::uint32_t lap,
   return here;
 }
 
+/// Writes an entry into the slot of a ticket once the one before it there has been taken. `taken`:
+/// what the slot's word said. False: `pause()` gave up. One thread.
+template <class Entry, class Pause>
+AATGS_HOST_DEVICE bool put_task(const TaskQueue<Entry>& queue, std::uint64_t ticket,
+                                std::uint32_t taken, const MessageBuffer<Entry>& message,
+                                Pause& pause) {
+  const std::uint32_t lap = queue.shape.lap_of(ticket);
+  while (taken != lap - 1) {
+    if (!pause()) return false;
+    taken = load_shared(queue.taken + queue.shape.slot_of(ticket));
+  }
+  write_message(SingleLane{}, queue.granules + queue.shape.offset_of(ticket), queue.granules_each,
+                lap, message.words());
+  return true;
+}
+
 }  // namespace detail
 
 /// Pushes `entry_at(i)` for i below `count`, as many as there is room for from the first one on,
@@ -119,16 +135,7 @@ AATGS_HOST_DEVICE std::uint32_t push_each(L lanes, const TaskQueue<Entry>& queue
     for (std::uint32_t k = 0; k < batch; ++k) {
       const std::uint32_t i = from + k * lanes.size();
       if (!done || i >= claim.count) continue;
-      const std::uint64_t ticket = claim.first + i;
-      const std::uint32_t lap = shape.lap_of(ticket);
-      while (done && laps[k] != lap - 1) {
-        done = pause();
-        laps[k] = load_shared(queue.taken + shape.slot_of(ticket));
-      }
-      if (done) {
-        write_message(SingleLane{}, queue.granules + shape.offset_of(ticket), queue.granules_each,
-                      lap, messages[k].words());
-      }
+      done = detail::put_task(queue, claim.first + i, laps[k], messages[k], pause);
     }
   }
   return detail::end_claim(lanes, done, *queue.ready, claim.count);
