@@ -55,6 +55,19 @@ that were measured are told.
 {crossovers}
 ![Best other road over the resident kernel, by length of the step](roads.svg)
 
+## Not settled yet, or streams beside the steps: `ManagedGpuContext`
+
+It runs the same step in sync, triple-buffered or resident, by its option `step_mode` alone, so take
+it where you want to try these on your solver without another line changed, or where steps need
+streams beside them: for data larger than a config, which has at most 4096 bytes, and for phases. If
+the road is settled and there are no streams, take the `GpuExecutionContext` beneath it.
+
+{managed}
+`triple_buffered` has several steps on their way, so the host must not need the last telemetry for
+the next config; it has no figure of its own yet, but is made of `GpuTripleBuffer`, as which
+`create_triple_buffer` was measured. The figure of `phases()` is that of the same four kernels on
+streams of `MultiStreamCoordinator`.
+
 ## Large transfers, many kernels, tasks
 
 {streams}
@@ -76,10 +89,12 @@ class Point(NamedTuple):
         return "even" if self.gain > 1 - EVEN else "other"
 
 
-def points_of(result, group, step, scope):
-    """Of each length where both were measured, the shortest first."""
+def points_of(result, group, step, scope, only=None):
+    """Of each length where both were measured, the shortest first. `only`: label of the only other
+    road that counts."""
     lines = plot_bench.lines_of(result, group, step, scope)
-    others = {label: line for label, line in lines.items() if label not in (OURS, "automatic")}
+    others = {label: line for label, line in lines.items()
+              if label not in (OURS, "automatic") and only in (None, label)}
     points = []
     for length, ours in sorted(lines.get(OURS, {}).items()):
         at = [(line[length], label) for label, line in others.items() if length in line]
@@ -256,10 +271,61 @@ SOLVERS = (
 )
 
 
-def gains(result, wanted):
-    rows = [[gain.what, gain.with_what, times(result["checks"][gain.check]), gain.against]
+def gain_rows(result, wanted):
+    return [[gain.what, gain.with_what, times(result["checks"][gain.check]), gain.against]
             for gain in wanted if gain.check in result["checks"]]
-    return text_table(["what", "with", "gain", "over"], rows)
+
+
+def gains(result, wanted):
+    return text_table(["what", "with", "gain", "over"], gain_rows(result, wanted))
+
+
+# ---- ManagedGpuContext --------------------------------------------------------------------------
+
+SYNC = "sync mode"
+MANAGED_STEPS = {
+    ("spin", "block"): "the host decides each step by the last telemetry, one block",
+    ("spin", "grid"): "the same, all SMs",
+    ("stream", "block"): "the same, one block that streams memory",
+    ("stream", "grid"): "the same, all SMs stream memory",
+}
+MANAGED_GAINS = (
+    Gain("WHCR, one search, slices of one iteration", "`step_mode` resident", "whcr_launch_single",
+         "sync"),
+    Gain("WHCR, 264 searches, slices of one iteration", "`step_mode` resident", "whcr_launch",
+         "sync"),
+    Gain("64 MiB up and down, a kernel as long as one transfer", "`create_triple_buffer`",
+         "triple_1_1", "one stream"),
+    Gain("the same, a kernel ten times as long", "`create_triple_buffer`", "triple_10_1",
+         "one stream"),
+    Gain("the same, a kernel a tenth as long", "`create_triple_buffer`", "triple_1_10",
+         "one stream"),
+    Gain("2 ms up, 5 ms kernel, 2 ms down", "`create_triple_buffer`", "triple_2_5_2",
+         "one stream"),
+    Gain("four phases that need a quarter of the SMs each", "`phases()`, `stream_mode` parallel",
+         "parallel_phases", "sequential"),
+    Gain("ten small kernels in a fixed order", "`create_pipeline_manager`, as a graph",
+         "graph_pipeline", "queueing them each time"),
+)
+
+
+def managed(result):
+    """When to take a ManagedGpuContext: what its option and its streams gained in this run."""
+    rows = []
+    for (step, scope), solver in MANAGED_STEPS.items():
+        points = points_of(result, "closed", step, scope, only=SYNC)
+        for mode, verdict, over in (("resident", "ours", "sync"), ("sync", "other", "resident")):
+            if any(point.verdict() == verdict for point in points):
+                text = cell(points, verdict).replace(f"{SYNC}, ", "")
+                rows.append([solver, f"`step_mode` {mode}", text, over])
+    rows += gain_rows(result, MANAGED_GAINS)
+    cost = result["checks"].get("coordinator_us")
+    if cost is not None:
+        rows.append(["operations that wait for each other on the GPU", "`coordinator()`",
+                     f"costs the host {cost:.2f} us each", "CUDA's own calls"])
+    if not rows:
+        return ["This run has no figures for it.", ""]
+    return text_table(["your solver", "with", "gain", "over"], rows)
 
 
 def page(result, source):
@@ -268,7 +334,7 @@ def page(result, source):
 
     return PAGE.format(machine=result["machine"], driver=result["driver"], date=result["date"],
                        source=source, rules=lines(rules(result)), even=round(100 * EVEN),
-                       crossovers=lines(crossovers(result)),
+                       crossovers=lines(crossovers(result)), managed=lines(managed(result)),
                        streams=lines(gains(result, STREAMS)),
                        solvers=lines(gains(result, SOLVERS))).rstrip() + "\n"
 

@@ -181,6 +181,40 @@ def wrong_winner(s):
     expect("all SMs, one after" not in page and "allocator" not in page, page)
 
 
+def managed_rows(page):
+    """Of the section about ManagedGpuContext."""
+    section = page.split("`ManagedGpuContext`\n", 1)[1].split("\n## ", 1)[0]
+    return [line for line in section.splitlines() if line.startswith("| ")][2:]
+
+
+def modes_of_other_roads(s):
+    """roads_page: what one option changes is told of roads that the option does not have, or only where it pays"""
+    figures = {}
+    for length, sync in ((1, 40), (10, 15), (100, 10.1), (1000, 5)):
+        figures |= road(length, "resident", 10) | road(length, "sync", sync)
+        figures |= road(length, "graph_sync", 11) | road(length, "value", 3)
+    rows = managed_rows(s.page(result(figures)))
+    solver = "| the host decides each step by the last telemetry, one block | `step_mode` "
+    expect(rows == [solver + "resident | up to 10 us: 1.50 to 4.00 x | sync |",
+                    solver + "sync | from 1 ms on: 2.00 x | resident |"], rows)
+    page = s.page(result(road(1, "resident", 10) | road(1, "value", 3)))
+    expect(managed_rows(page) == [] and "no figures for it" in page, page)
+
+
+def figures_of_another_run(s):
+    """roads_page: a newer result with the same keys is refused, or the page keeps the old figures"""
+    text = (s.tools / "results" / "h200.json").read_text()
+    old, new = json.loads(text), json.loads(text)
+    for factor, entries in ((3, new["figures"].values()), (7, [new["checks"]])):
+        for entry in entries:
+            for key in entry.keys() & ({"p01", "p50", "p99"} | new["checks"].keys()):
+                entry[key] *= factor if entry.get("road") != "resident" else 1
+    before, after = managed_rows(s.page(old)), managed_rows(s.page(new))
+    expect(len(before) > 5 and len(after) > 5, f"{len(before)}, {len(after)} rows")
+    expect(not set(before) & set(after), f"kept: {set(before) & set(after)}")
+    expect(0 < len(managed_rows(s.page(old | {"checks": {}}))) < len(before), "rows without figures")
+
+
 def text_that_breaks_the_picture(s):
     """roads_page: a name from the file breaks the picture"""
     figures = road(1, "resident", 1) | road(1, "<odd> & \"road\"", 2)
@@ -275,8 +309,8 @@ def tuner_that_fails(s):
 
 CASES = [
     drift_taken_for_a_difference, order_reversed, disturbed_round, figures_of_one_build,
-    builds_that_fail, wrong_winner, text_that_breaks_the_picture, part_of_a_run, malformed_results,
-    stale_page, lucky_run_of_the_sweep, slow_recommendation, tuner_that_fails,
+    builds_that_fail, wrong_winner, modes_of_other_roads, figures_of_another_run,
+    text_that_breaks_the_picture, part_of_a_run, malformed_results, stale_page, lucky_run_of_the_sweep, slow_recommendation, tuner_that_fails,
 ]
 
 

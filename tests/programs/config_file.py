@@ -223,6 +223,80 @@ def of_monitor(p, table, key):
     p.refuses("plot", "r.jsonl", "--config", "c.toml", about="[monitor] has no key 'format'")
 
 
+PHASES = ["--host-threads", "--graph", "gnp:40:0.2:1", "--sweeps", "300", "--passes", "3"]
+
+
+def phases_report(p, *arguments):
+    p.works(*PHASES, "--json", "report", *arguments)
+    return json.loads((p.folder / "report").read_text())["runs"]
+
+
+def phases_modes(p, table, key):
+    """stream_mode or streams do nothing, or phases in one stream run at a time, or find other colorings."""
+    found = set()
+    for text, used, streams in [("stream_mode = 'sequential'", 1, 1),
+                                ("stream_mode = 'sequential'\nstreams = 4", 1, 1),
+                                ("stream_mode = 'parallel'", 5, 4), ("streams = 4", 4, 4),
+                                ("stream_mode = 'parallel'\nstreams = 2", 2, 2)]:
+        run, = phases_report(p, "--config", p.put("c.toml", f"[gpu]\n{text}\n".encode()))
+        expect(run["mode"] == ("sequential" if "seq" in text else "parallel"), f"{text}: {run}")
+        expect(run["streams_used"] == used, f"{text}: kernels in {run['streams_used']} streams")
+        expect(len({phase["stream"] for phase in run["phases"]}) == streams, f"{text}: {run}")
+        expect(used > 1 or 0 < run["at_once"] <= 1, f"{text}: {run['at_once']} phases at a time")
+        found.add((run["conflicts"], *(phase["conflicts"] for phase in run["phases"])))
+    expect(len(found) == 1, f"other colorings: {found}")
+    both = phases_report(p, "--compare", "--streams", "4")
+    expect([(run["mode"], run["streams_used"]) for run in both] == [("sequential", 1), ("parallel", 4)],
+           f"{both}")
+
+
+def phases_best(p, table, key):
+    """What the phase that waits for the others takes is not the best, or not legal where it says so."""
+    run, = phases_report(p, "--colors", "12", "--replicas", "3")
+    expect(run["conflicts"] == 0 and run["replicas"] == 3, f"{run}")
+    winners = set()
+    for seed in range(1, 9):
+        done = p.works(*PHASES[:3], "--sweeps", "1", "--passes", "1", "--colors", "3", "--replicas", "2",
+                       "--seed", str(seed), "--json", "report")
+        run = json.loads((p.folder / "report").read_text())["runs"][0]
+        conflicts = [phase["conflicts"] for phase in run["phases"]]
+        expect(0 < run["conflicts"] == min(conflicts), f"{run}")
+        expect(f"best          {min(conflicts)} conflicts, checked".encode() in done.stdout, f"{done}")
+        winners.add(conflicts.index(min(conflicts)))
+    expect(len(winners) > 1, f"{winners}: one phase always wins, or all do the same")
+    run, = phases_report(p, "--colors", "1")
+    edges = p.works(*PHASES).stdout.split(b" vertices, ")[1].split(b" ")[0]
+    expect(run["conflicts"] == int(edges), f"one color, {edges} edges: {run['conflicts']}")
+
+
+def phases_refused(p, table, key):
+    """A value of [gpu] that is none, or a key that does nothing here, is taken, or not told where."""
+    for text, about in {
+            "stream_mode = 'async'": "c.toml:2:15: stream_mode in [gpu]: unknown stream_mode 'async': "
+                                     "choose one of sequential, parallel",
+            "stream_mode = ''": "c.toml:2:15: stream_mode in [gpu]: unknown stream_mode ''",
+            "stream_mode = 1": "c.toml:2:15: stream_mode in [gpu] is an integer",
+            "stream_mode = ['parallel']": "c.toml:2:15: stream_mode in [gpu]",
+            "streams = 65": "c.toml:2:11: streams in [gpu]: Value 65 not in range 0 to 64",
+            "streams = -1": "c.toml:2:11: streams in [gpu]: ",
+            "streams = '4'": "c.toml:2:11: streams in [gpu] is a string",
+            "streamss = 4": "c.toml:2:1: [gpu] has no key 'streamss': did you mean streams?",
+            "executor = 'cpu'": "c.toml:2:1: [gpu] has no key 'executor'"}.items():
+        p.refuses(*PHASES, "--config", p.put("c.toml", f"[gpu]\n{text}\n".encode()), about=about)
+    p.refuses(*PHASES, "--stream-mode", "x", about="choose one of sequential, parallel")
+
+
+def phases_example(p, table, key):
+    """The example does not run, or the program does not do what it says."""
+    path = str(pathlib.Path(EXAMPLE).with_name("pipeline_phases.toml"))
+    values = printed(p, "--config", path)
+    for name, keys in tomllib.loads(pathlib.Path(path).read_text()).items():
+        for k, value in keys.items():
+            expect(values[name][k] == value, f"{name}.{k} is {values[name][k]}, not {value}")
+    done = p.works("--config", path, *PHASES)
+    expect(b"mode          parallel, kernels in 4 streams" in done.stdout, f"{done.stdout!r}")
+
+
 COMMON = {
     "a text that is no TOML": no_toml,
     "a table, key or value that is wrong": wrong_content,
@@ -240,6 +314,8 @@ PROGRAMS = {
         f.__doc__: f for f in [example, telemetry, telemetry_file, rotated]}),
     "jacobi": ("iterative", "repetitions", RINGS),
     "aatgs_bench": ("gpu", "hot_window", RINGS),
+    "pipeline_phases": ("search", "sweeps", {
+        f.__doc__: f for f in [phases_modes, phases_best, phases_refused, phases_example]}),
     "aatgs_soak": ("soak", "cycles", {no_such_key.__doc__: no_such_key}),
 }
 

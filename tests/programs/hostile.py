@@ -327,6 +327,20 @@ PROGRAMS = {
             "a closed stream and a file": closed_output_and_file("--json"),
         },
     ),
+    "pipeline_phases": (
+        ["--host-threads", "--graph", "queen:5", "--sweeps", "10", "--passes", "1"],
+        {
+            "a graph that is no graph": lambda p, good: p.refuses(
+                *changed(good, "--graph", "gnp:0:1:1"), about="gnp:0:1:1"),
+            "a number that is none": wrong_numbers(
+                ["--colors", "--sweeps", "--replicas", "--seed", "--passes", "--streams", "--device"],
+                allowed={("--seed", "4294967296")}),
+            "an output that cannot be written": unwritable("--json"),
+            "a disk that fills up": full_disk("--json"),
+            "a standard stream that is full or closed": output_streams,
+            "a closed stream and a file": closed_output_and_file("--json"),
+        },
+    ),
     "aatgs_bench": (
         [],
         {

@@ -114,6 +114,14 @@ inline Value others_of(const Report& report, const std::string& group, const std
   return over(best, report.median(group + "/" + our_road));
 }
 
+/// Best shape of launches over `ColoringPipeline`.
+inline Value launched_coloring(const Report& report, const std::string& graph) {
+  const std::string name = "task/coloring_" + graph;
+  const Value launches =
+      smaller(report.median(name + "_launches_256"), report.median(name + "_launches_512"));
+  return over(launches, report.median(name + "_resident"));
+}
+
 /// Geometric mean of best graph over resident, if all sizes were measured.
 inline Value jacobi_geomean(const Report& report) {
   double logarithms = 0;
@@ -258,6 +266,10 @@ inline std::vector<Check> all_checks() {
       {"event_ring_round_trip", median("watch/event_ring_round_trip")},
       {"bfs_mesh", [](const Report& r) { return others_of(r, "bfs_mesh", "levels_launch"); }},
       {"bfs_mesh_graph", [](const Report& r) { return others_of(r, "bfs_mesh", "levels_graph"); }},
+      {"coloring",
+       [](const Report& r) {
+         return smaller(launched_coloring(r, "random"), launched_coloring(r, "mesh"));
+       }},
   };
 }
 

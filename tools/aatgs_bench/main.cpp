@@ -10,6 +10,7 @@
 #include "bfs.hpp"
 #include "cg.hpp"
 #include "checks.hpp"
+#include "coloring.hpp"
 #include "floors.hpp"
 #include "gpu_table.hpp"
 #include "jacobi.hpp"
@@ -20,6 +21,7 @@
 #include "second_process.hpp"
 #include "sptrsv.hpp"
 #include "stream_overlap.hpp"
+#include "stream_peers.hpp"
 #include "stream_pools.hpp"
 #include "stream_triple.hpp"
 #include "tasks.hpp"
@@ -112,10 +114,12 @@ int run(const Settings& settings) {
   measure_whcr(plan, report);
   measure_tasks(plan, report);
   measure_bfs(plan, report);
+  measure_coloring(plan, report);
   measure_stream_pools(plan, report);
   measure_stream_overlap(plan, report);
   measure_stream_triple(plan, report);
   measure_watching(plan, report);
+  measure_stream_peers(plan, report);  // last: peer access stays on for the process
   if (report.figures.empty()) {
     throw InputError("--only '" + settings.only + "' matches no figure; names look like " +
                      "fed16/spin/grid/10us/resident or floor/ping_pong");
