@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "raw_triple.hpp"
 #include "stream_spin.cuh"
 #include "stream_triple.hpp"
 
@@ -100,6 +101,14 @@ std::vector<double> sample_triple(const Device& device, const TripleCase& of, un
   return samples;
 }
 
+std::vector<double> sample_raw(int ordinal, const TripleCase& of, unsigned slots) {
+  std::vector<double> samples;
+  for (int i = 0; i < rounds; ++i) {
+    samples.push_back(raw_triple_step_us(ordinal, of.bytes, of.kernel_us, of.steps, slots));
+  }
+  return samples;
+}
+
 std::vector<double> sample_sequential(const Device& device, int ordinal, const TripleCase& of) {
   Stream stream(device, {.name = "sequential", .metrics = false});
   std::vector<double> samples;
@@ -142,7 +151,13 @@ void measure_stream_triple(const Plan& plan, Report& report) {
   for (const TripleCase& of : cases_for(each_us)) {
     add("sequential", of, "in one stream", sample_sequential(device, plan.context.device, of));
     add("triple", of, "by a triple buffer", sample_triple(device, of, 3));
-    if (of.four_slots) add("triple4", of, "by one of four slots", sample_triple(device, of, 4));
+    if (!of.four_slots) continue;
+    add("triple4", of, "by one of four slots", sample_triple(device, of, 4));
+    for (const unsigned slots : {3U, 4U}) {
+      add("raw" + std::to_string(slots), of,
+          "by CUDA's own calls, " + std::to_string(slots) + " slots",
+          sample_raw(plan.context.device, of, slots));
+    }
   }
 }
 
