@@ -79,7 +79,7 @@ struct ConfigBundle {
 
 /// Configs by value. Block scope: each block runs one.
 template <class Step, bool Grid, unsigned N, bool Pdl>
-__global__ void __launch_bounds__(1024)
+__global__ void __launch_bounds__(1024, 1)
     value_kernel(const __grid_constant__ ConfigBundle<N> bundle, const __grid_constant__ Step step,
                  Granule* answers, std::uint32_t* failed) {
   let_next_start<Pdl>();
@@ -91,7 +91,7 @@ __global__ void __launch_bounds__(1024)
 /// Configs in memory, of the GPU or of the host. Block scope: each block runs one. The config is
 /// read before the wait for the previous kernel: it was there before the launch.
 template <class Step, bool Grid, bool Pdl>
-__global__ void __launch_bounds__(1024)
+__global__ void __launch_bounds__(1024, 1)
     slot_kernel(const BenchConfig* configs, const __grid_constant__ Step step, Granule* answers,
                 std::uint32_t* failed) {
   __shared__ uint4 config[sizeof(BenchConfig) / sizeof(uint4)];
