@@ -50,8 +50,7 @@ class PhasedSearch {
   PhasedSearch(const aatgs::coloring::Graph& graph, std::shared_ptr<aatgs::StreamDevice> device,
                const aatgs::PipelineGpuOptions& gpu, const SearchOptions& options);
 
-  /// Throws `TimeoutError`, `DeviceError`.
-  /// After either it cannot run again.
+  /// Throws `TimeoutError`, `DeviceError`; after either it cannot run again.
   Pass run();
 
   [[nodiscard]] aatgs::StreamMode mode() const { return state_.mode(); }
