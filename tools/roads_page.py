@@ -161,6 +161,14 @@ def classes_of(result, step):
                 yield group, scope, points
 
 
+STREAM_CAVEAT = (
+    "What a step that streams memory takes in one block depends on how many loads the compiler keeps",
+    "on their way in the kernel around it, and that may differ by road: what the README says under",
+    "\"What it costs\" of the run that it describes holds here, too.",
+    "",
+)
+
+
 def crossovers(result):
     for step, step_text in STEPS.items():
         rows = [[f"{SHORT_CLASSES[group]}, {SCOPES[scope]}"]
@@ -172,6 +180,8 @@ def crossovers(result):
         yield ""
         yield from text_table(["configs", "resident is faster", "even", "another road is faster"],
                               rows)
+        if step == "stream":
+            yield from STREAM_CAVEAT
 
 
 def text_table(head, rows):
