@@ -121,7 +121,8 @@ int run(const Settings& settings) {
   measure_watching(plan, report);
   measure_stream_peers(plan, report);  // last: peer access stays on for the process
   if (report.figures.empty()) {
-    throw InputError("--only '" + settings.only + "' matches no figure that can be measured here; " +
+    throw InputError("--only '" + settings.only +
+                     "' matches no figure that can be measured here; " +
                      "names look like fed16/spin/grid/10us/resident or floor/ping_pong");
   }
   fill_checks(report);
