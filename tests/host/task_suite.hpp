@@ -304,6 +304,14 @@ TEST_CASE("tasks: one that waits for what nobody will do hangs the run, or keeps
   }
 }
 
+inline SchedulerOptions one_worker_in_given_order() {
+  SchedulerOptions options;
+  options.order = TaskOrder::given;
+  options.context.workers = 1;
+  options.context.cpu_threads = 1;
+  return options;
+}
+
 TEST_CASE("tasks: those that come first run last") {
   constexpr std::uint32_t count = 64;
   Buffer<std::uint32_t> order = test_buffer<std::uint32_t>(count);
@@ -314,11 +322,8 @@ TEST_CASE("tasks: those that come first run last") {
   for (std::uint32_t i = 1; i < count; ++i) {
     graph.add<OrderStep>("task", {i}, {root}, {.priority = static_cast<std::uint8_t>(7 - i / 8)});
   }
-  SchedulerOptions options;
-  options.order = TaskOrder::given;
-  options.context.workers = 1;
-  options.context.cpu_threads = 1;
-  auto scheduler = make_test_scheduler(test_steps(OrderStep{order.data(), next.data()}), options);
+  auto scheduler = make_test_scheduler(test_steps(OrderStep{order.data(), next.data()}),
+                                       one_worker_in_given_order());
   auto prepared = scheduler->prepare(graph);
   CHECK(scheduler->run(prepared).all_completed());
   const auto ran = order.download();
@@ -339,11 +344,8 @@ TEST_CASE("tasks: the first of many that one makes ready waits for others that w
     graph.add<OrderStep>("task", {i + 2}, {root, last},
                          {.priority = static_cast<std::uint8_t>(i * 8 / count)});
   }
-  SchedulerOptions options;
-  options.order = TaskOrder::given;
-  options.context.workers = 1;
-  options.context.cpu_threads = 1;
-  auto scheduler = make_test_scheduler(test_steps(OrderStep{order.data(), next.data()}), options);
+  auto scheduler = make_test_scheduler(test_steps(OrderStep{order.data(), next.data()}),
+                                       one_worker_in_given_order());
   auto prepared = scheduler->prepare(graph);
   CHECK(scheduler->run(prepared).all_completed());
   CHECK(order.download()[2] == 2);

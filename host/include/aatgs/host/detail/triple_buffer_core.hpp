@@ -35,8 +35,8 @@ struct TripleBufferOptions {
   std::string name = "triple buffer";  ///< for messages
   /// 1 to 16. Three keep both copies and the kernel busy while nothing is late. A fourth helps
   /// where the host takes long over filling and reading, and where copies take as long as the
-  /// kernel, as the bus does not share evenly between both ways (H200: 2.8 times a sequential step
-  /// instead of 2.2 to 2.7). One is sequential.
+  /// kernel: then three depend on how evenly the bus serves both ways (2.2 and 2.8 times a
+  /// sequential step on two hosts with an H200, four slots 2.8 on both). One is sequential.
   unsigned slots = 3;
   std::chrono::nanoseconds deadline = std::chrono::seconds(60);  ///< of the destructor
   bool metrics = false;  ///< sampled latencies of its streams, see `StreamOptions`
