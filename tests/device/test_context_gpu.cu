@@ -341,4 +341,28 @@ TEST_CASE("options: more blocks than can be resident at once are taken") {
   });
 }
 
+/// Two blocks of this fit an SM only if the kernel keeps to 32 registers.
+struct CrowdedStep {
+  static constexpr unsigned block_threads = 1024;
+  static constexpr unsigned blocks_per_sm = 2;
+  template <class Group>
+  AATGS_HOST_DEVICE void operator()(Group& group, const std::uint32_t& config,
+                                    std::uint32_t& out) const {
+    const std::uint32_t sum = group.sum(config);
+    if (group.rank() == 0) out = sum;
+  }
+};
+
+TEST_CASE("step: an SM has no room for as many blocks as the step says") {
+  for (const Scope scope : {Scope::block, Scope::grid}) {
+    ContextOptions options{.executor = ExecutorKind::resident, .scope = scope};
+    options.workers = 2 * gpu_multiprocessors(options.device) - 1;
+    auto ctx = make_context<std::uint32_t, std::uint32_t>(CrowdedStep{}, options);
+    const std::uint32_t threads = scope == Scope::grid ? options.workers * 1024 : 1024;
+    for (const auto& done : ctx.execute_batch(std::vector<std::uint32_t>(600, 3))) {
+      CHECK(done.telemetry == 3 * threads);
+    }
+  }
+}
+
 }  // namespace aatgs::test

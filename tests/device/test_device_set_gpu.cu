@@ -88,6 +88,24 @@ void check_copies(Stream& here, int* near, Stream& there, int* far, std::size_t 
   CHECK(*others.get() == 0);
 }
 
+/// The target's stream comes to the copy late, and the source is written over as soon as it may be.
+template <class Way>
+void check_held_target(Stream& here, int* near, Stream& there, int* far, std::size_t count,
+                       Way& way) {
+  CAPTURE(count);
+  const Word others(here.device());
+  for (int round = 0; round < 2; ++round) {
+    fill_late(here, near, count, round);
+    for (int i = 0; i < 3; ++i) fill_late(there, far, count, -1);
+    way.copy(there, far, here, near, count * sizeof(int));
+    here.set(near, 0xFF, count * sizeof(int));
+    count_others(there, far, count, round, others.get());
+  }
+  there.synchronize(patience);
+  here.synchronize(patience);
+  CHECK(*others.get() == 0);
+}
+
 std::vector<std::size_t> counts() {
   return {1, (1 << 20) + 1, brief_or(std::size_t{1} << 20, std::size_t{12} << 20)};
 }
@@ -123,6 +141,8 @@ TEST_CASE("device set: on one GPU a copy comes too early or late, directly or by
     auto* to = static_cast<int*>(far.data());
     check_copies(here, from, there, to, count, set);
     check_copies(here, from, there, to, count, link);
+    check_held_target(here, from, there, to, count, set);
+    check_held_target(here, from, there, to, count, link);
   }
 }
 
@@ -148,6 +168,8 @@ TEST_CASE("device set: between two GPUs a copy comes too early or late, directly
         REQUIRE(cudaSetDevice(0) == cudaSuccess);  // whatever the thread had selected
         check_copies(here, static_cast<int*>(near.data()), there, static_cast<int*>(far.data()),
                      count, set);
+        check_held_target(here, static_cast<int*>(near.data()), there,
+                          static_cast<int*>(far.data()), count, set);
       }
     }
   }

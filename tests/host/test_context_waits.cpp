@@ -70,7 +70,8 @@ class ScriptedResidency final : public Residency {
   void set(Presence presence) { memory().control().presence = pack_presence(0, presence); }
   void finish(std::uint64_t ticket) {
     const MessageBuffer<CompletionRecord<int>> record{};
-    publish_completion(SingleLane{}, memory().ports()[0].port().telemetry, 0, ticket, record.words());
+    publish_completion(SingleLane{}, memory().ports()[0].port().telemetry, 0, ticket,
+                       record.words());
   }
   [[nodiscard]] int revivals() const { return revivals_; }
 
@@ -133,6 +134,34 @@ TEST_CASE("executor: a stream of configs is not announced, or a closed loop take
   CHECK(executor.try_collect(done));
   CHECK(executor.try_submit(1) == QueueStatus::queued);
   CHECK(fed_end() == 601);
+}
+
+TEST_CASE("executor: in a deep stream a config is looked for before it is there, or never") {
+  const ContextOptions options;
+  const auto residency = std::make_shared<ScriptedResidency>(options);
+  RingExecutor<int, int> executor(residency, 0, options);
+  const auto fed_end = [&] { return to_feed(*residency->memory().ports()[0].port().feed).end; };
+  const std::vector<int> some(100, 1);
+  QueueStatus refused{};
+  Completion<int> done;
+  std::uint64_t queued = executor.try_submit_many(some, refused);
+  CHECK(fed_end() == queued);
+  for (; queued < 300; ++queued) {
+    CHECK(executor.try_submit(1) == QueueStatus::queued);
+    CHECK(fed_end() == queued + 1);
+  }
+  for (std::uint64_t ticket = 0; ticket < 290; ++ticket) {
+    residency->finish(ticket);
+    CHECK(executor.try_collect(done));
+  }
+  CHECK(executor.try_submit(1) == QueueStatus::queued);  // with ten on their way
+  CHECK(fed_end() > queued + 100);
+  for (std::uint64_t ticket = 290; ticket <= queued; ++ticket) {
+    residency->finish(ticket);
+    CHECK(executor.try_collect(done));
+  }
+  CHECK(executor.try_submit(1) == QueueStatus::queued);
+  CHECK(fed_end() == queued + 2);
 }
 
 TEST_CASE("executor: another port ended it, and a wait goes on for ever") {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <atomic>
+#include <numeric>
+#include <random>
 #include <set>
 #include <thread>
 
@@ -87,6 +90,104 @@ TEST_CASE("completion reader: a completion is not found as soon as it is there")
   }
 }
 
+/// The tickets from `first` on, shuffled.
+std::vector<std::uint64_t> in_disorder(std::uint64_t first, std::uint64_t count) {
+  std::vector<std::uint64_t> tickets(count);
+  std::iota(tickets.begin(), tickets.end(), first);
+  std::shuffle(tickets.begin(), tickets.end(), std::mt19937_64(count));
+  return tickets;
+}
+
+/// What is wrong with a batch that has been collected whole.
+std::uint64_t count_wrong(const std::vector<Done>& batch, std::uint64_t first) {
+  std::uint64_t wrong = 0;
+  for (std::uint64_t i = 0; i < batch.size(); ++i) {
+    const bool right = batch[i].ticket == first + i && batch[i].taken_ns == first + i &&
+                       batch[i].telemetry == Telemetry::of(first + i);
+    if (!right) ++wrong;
+  }
+  return wrong;
+}
+
+TEST_CASE("completion reader: one of a batch is lost, read twice, or put into another's place") {
+  for (const std::uint32_t slots : test::ring_sizes) {
+    for (const std::uint64_t first : test::first_tickets) {
+      for (const std::uint32_t looks : {1U, Reader::patient_looks + 2}) {  // without and with later
+        CAPTURE(slots);
+        CAPTURE(first);
+        CAPTURE(looks);
+        Owned owned(slots, first, TelemetryPolicy::block);
+        Reader reader(owned.ring, first, slots);
+        std::uint64_t begin = first;
+        for (const std::uint32_t count : {slots, 1U, slots, (slots + 1) / 2}) {
+          std::vector<Done> batch(count);
+          std::size_t collected = 0;
+          for (const std::uint64_t t : in_disorder(begin, count)) {
+            owned.publish(t);
+            for (std::uint32_t i = 0; i < looks; ++i) {
+              collected += reader.read_into(begin, begin + count, batch);
+            }
+          }
+          CHECK(collected == count);
+          CHECK(reader.read_into(begin, begin + count, batch) == 0);
+          CHECK(count_wrong(batch, begin) == 0);
+          begin += count;
+          CHECK(reader.collected_count() == begin - first);
+        }
+        Done done;  // and on in the other way
+        owned.publish(begin);
+        CHECK(reader.try_read(begin + 1, done));
+        CHECK(done.ticket == begin);
+      }
+    }
+  }
+}
+
+TEST_CASE("completion reader: a long step leaves the rest of its batch for its own end") {
+  for (const std::uint64_t first : test::first_tickets) {
+    CAPTURE(first);
+    Owned owned(64, first, TelemetryPolicy::block);
+    Reader reader(owned.ring, first, 64);
+    std::vector<Done> batch(64);
+    for (std::uint64_t t = first; t < first + 64; ++t) {
+      if (t != first + 5 && t != first + 40) owned.publish(t);
+    }
+    CHECK(reader.read_into(first, first + 64, batch) == 5);
+    std::size_t later = 0;
+    for (std::uint32_t i = 0; i < Reader::patient_looks + 64; ++i) {
+      later += reader.read_into(first, first + 64, batch);
+    }
+    CHECK(later == 57);
+    owned.publish(first + 5);
+    CHECK(reader.read_into(first, first + 64, batch) == 1);
+    owned.publish(first + 40);
+    CHECK(reader.read_into(first, first + 64, batch) == 1);
+    CHECK(count_wrong(batch, first) == 0);
+  }
+}
+
+TEST_CASE("completion reader: a batch is torn, or one of it lost, while workers publish it") {
+  constexpr std::uint32_t slots = 64;
+  Owned owned(slots, 0, TelemetryPolicy::block, 2);
+  Reader reader(owned.ring, 0, slots);
+  std::uint64_t wrong = 0;
+  for (std::uint64_t first = 0; first < 100 * slots; first += slots) {
+    const std::vector<std::uint64_t> order = in_disorder(first, slots);
+    const auto work = [&](std::uint32_t worker) {
+      for (std::uint32_t i = worker; i < slots; i += 2) owned.publish(order[i], worker);
+    };
+    const std::jthread workers[] = {std::jthread(work, 0), std::jthread(work, 1)};
+    std::vector<Done> batch(slots);
+    for (std::size_t collected = 0; collected < slots;) {
+      const std::size_t found = reader.read_into(first, first + slots, batch);
+      if (found == 0) std::this_thread::yield();
+      collected += found;
+    }
+    wrong += count_wrong(batch, first);
+  }
+  CHECK(wrong == 0);
+}
+
 TEST_CASE("completion reader: it reads a ticket that was never queued") {
   Owned owned(4, 0, TelemetryPolicy::block);
   Reader reader(owned.ring, 0, 4);
@@ -94,28 +195,34 @@ TEST_CASE("completion reader: it reads a ticket that was never queued") {
   owned.publish(1);
   Done done;
   CHECK_FALSE(reader.try_read(0, done));
+  CHECK(reader.read_into(0, 0, std::span(&done, 1)) == 0);
   CHECK(read_all(reader, 1, 4) == std::vector<std::uint64_t>{0});
   CHECK(read_all(reader, 2, 4) == std::vector<std::uint64_t>{1});
 }
 
 TEST_CASE("completion reader: one that is still being written is read") {
-  using Record = CompletionRecord<Telemetry>;
-  Owned owned(2, 0, TelemetryPolicy::block);
-  Reader reader(owned.ring, 0, 1);
-  Owned source(2, 0, TelemetryPolicy::block);
-  source.publish(0);
-  Done done;
-  for (std::uint32_t i = 0; i < MessageBuffer<Record>::granules; ++i) {
-    CHECK_FALSE(reader.try_read(1, done));
-    owned.granules[i] = source.granules[i];
+  constexpr std::uint32_t granules = MessageBuffer<CompletionRecord<Telemetry>>::granules;
+  for (const bool last_first : {false, true}) {
+    CAPTURE(last_first);
+    Owned owned(2, 0, TelemetryPolicy::block);
+    Reader reader(owned.ring, 0, 1);
+    Owned source(2, 0, TelemetryPolicy::block);
+    source.publish(0);
+    Done done;
+    for (std::uint32_t i = 0; i < granules; ++i) {
+      CHECK_FALSE(reader.try_read(1, done));
+      CHECK(reader.read_into(0, 1, std::span(&done, 1)) == 0);
+      const std::uint32_t next = last_first ? granules - 1 - i : i;
+      owned.granules[next] = source.granules[next];
+    }
+    CHECK((last_first ? reader.try_read(1, done) : reader.read_into(0, 1, {&done, 1}) == 1));
+    CHECK(done.telemetry == Telemetry::of(0));
   }
-  CHECK(reader.try_read(1, done));
-  CHECK(done.telemetry == Telemetry::of(0));
 }
 
 TEST_CASE("completion reader: rubbish under a lap that no queued ticket has is read as telemetry") {
-  for (const auto policy : {TelemetryPolicy::block, TelemetryPolicy::drop_newest,
-                            TelemetryPolicy::overwrite_oldest}) {
+  for (const auto policy :
+       {TelemetryPolicy::block, TelemetryPolicy::drop_newest, TelemetryPolicy::overwrite_oldest}) {
     for (const std::uint64_t first : test::first_tickets) {
       CAPTURE(first);
       Owned owned(4, first, policy);
@@ -127,6 +234,8 @@ TEST_CASE("completion reader: rubbish under a lap that no queued ticket has is r
           owned.granules[slot * owned.shape.granules + i] = Granule::make(1, 2, 3, wrong);
         }
         CHECK(read_all(reader, first + 1, 4).empty());
+        Done done;
+        CHECK(reader.read_into(first, first + 1, std::span(&done, 1)) == 0);
       }
       owned.publish(first);
       CHECK(read_all(reader, first + 1, 4) == std::vector{first});

@@ -47,6 +47,7 @@ struct AnyResult {
 template <class S>
 struct AnyStep {
   static constexpr unsigned block_threads = S::block_threads;
+  static constexpr unsigned blocks_per_sm = S::blocks_per_sm;
   S steps;
 
   [[nodiscard]] std::size_t scratch_bytes() const { return steps.scratch_bytes(); }

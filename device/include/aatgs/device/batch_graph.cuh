@@ -44,19 +44,6 @@ struct GraphConfigs {
   MessageBuffer<Config> configs[graph_steps];
 };
 
-/// Lets the next kernel of the graph begin to launch.
-__device__ inline void let_next_start() {
-#if __CUDA_ARCH__ >= 900
-  cudaTriggerProgrammaticLaunchCompletion();
-#endif
-}
-/// Waits until the kernel before has ended and its writes can be seen.
-__device__ inline void wait_for_previous() {
-#if __CUDA_ARCH__ >= 900
-  cudaGridDependencySynchronize();
-#endif
-}
-
 /// Counts this block as done; block 0 leaves its record in `draft` first. True for the warp of the
 /// last block, which sees all that was left. Warp 0 of each block.
 template <class Record>

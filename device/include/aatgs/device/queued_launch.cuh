@@ -93,7 +93,21 @@ __device__ void fetch_config(MessageBuffer<Config>& to, const MessageBuffer<Conf
   }
 }
 
-/// A launch of one block for each of many configs. `first`: of block 0; the others follow.
+/// Lets the next kernel begin to launch, if it is one for programmatic dependent launch.
+__device__ inline void let_next_start() {
+#if __CUDA_ARCH__ >= 900
+  cudaTriggerProgrammaticLaunchCompletion();
+#endif
+}
+/// Waits until the kernel before has ended and its writes can be seen.
+__device__ inline void wait_for_previous() {
+#if __CUDA_ARCH__ >= 900
+  cudaGridDependencySynchronize();
+#endif
+}
+
+/// A launch of one block for each of many configs. `first`: of block 0; the others follow. The next
+/// launch may begin as soon as all its blocks have.
 template <class Step, class Config, class Telemetry>
 __global__ void __launch_bounds__(step_block_threads<Step>(), 1)
     batch_block_kernel(const __grid_constant__ QueuedArgs args, const __grid_constant__ Step step,
@@ -102,9 +116,12 @@ __global__ void __launch_bounds__(step_block_threads<Step>(), 1)
   __shared__ BlockShared shared;
   __shared__ MessageBuffer<Config> config;
   __shared__ MessageBuffer<CompletionRecord<Telemetry>> record;
+  let_next_start();
   fetch_config(config, configs[blockIdx.x]);
   const QueuedTicket of{first.ticket + blockIdx.x, first.place + blockIdx.x, 0};
   run_queued_block<true>(args, step, config.value(), of, shared, record);
+  // So that launches end in order. One block is enough, and leaves the room of all others.
+  if (blockIdx.x == gridDim.x - 1) wait_for_previous();
 }
 
 /// The whole grid, launched cooperatively, runs one config. Kernels of one stream share `state`,

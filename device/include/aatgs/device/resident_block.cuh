@@ -34,18 +34,20 @@ struct Outlook {
   std::int64_t ahead;   ///< tickets before this one that nobody has taken
   std::int64_t window;  ///< of a stream, so many tickets may be polled for
   bool stream;
+  bool announced;     ///< this ticket, in a stream
   bool all_finished;  ///< of the tickets before this one
 
   __device__ Outlook(const Progress& seen, std::uint64_t ticket)
       : ahead(static_cast<std::int64_t>(ticket - seen.taken)),
         window(to_feed(seen.feed).window),
         stream(static_cast<std::int64_t>(to_feed(seen.feed).end - seen.taken) > 0),
+        announced(static_cast<std::int64_t>(to_feed(seen.feed).end - ticket) > 0),
         all_finished(seen.finished == ticket) {}
 
   __device__ Turn turn(Command order, bool near) const {
     if (order == Command::abort || order == Command::yield) return Turn::leave;
     if (!near && ahead <= (stream ? window : 0) + far_from) return Turn::come_near;
-    if (near && (ahead < 0 || (stream && ahead < window))) return Turn::fed;  // < 0: taken since
+    if (near && (ahead < 0 || (announced && ahead < window))) return Turn::fed;  // < 0: taken since
     if (near && ahead == 0 && all_finished) return Turn::alone;
     return order == Command::leave ? Turn::fed : Turn::wait;  // one look, and it leaves
   }
@@ -159,7 +161,7 @@ __device__ inline void count_taken(PortState& state, std::uint64_t ticket) {
 /// The persistent kernel of `Scope::block`: every worker block takes a config of its port when it
 /// is free, runs the step and publishes the completion; the last block serves the host's orders.
 template <class Step, class Config, class Telemetry>
-__global__ void __launch_bounds__(step_block_threads<Step>(), 1)
+__global__ void __launch_bounds__(step_block_threads<Step>(), step_blocks_per_sm<Step>())
     resident_block_kernel(const __grid_constant__ ResidentArgs args,
                           const __grid_constant__ Step step) {
   constexpr unsigned Threads = step_block_threads<Step>();

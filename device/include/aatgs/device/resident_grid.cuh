@@ -80,7 +80,7 @@ __device__ void publish(const ResidentArgs& args, ArrivalFlags flags, GridBarrie
 /// block stages the next ones meanwhile. Between two steps stands one barrier: the next config is
 /// read from device memory while it is waited for.
 template <class Step, class Config, class Telemetry>
-__global__ void __launch_bounds__(step_block_threads<Step>(), 1)
+__global__ void __launch_bounds__(step_block_threads<Step>(), step_blocks_per_sm<Step>())
     resident_grid_kernel(const __grid_constant__ ResidentArgs args,
                          const __grid_constant__ Step step) {
   constexpr unsigned threads = step_block_threads<Step>();

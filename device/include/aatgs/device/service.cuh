@@ -35,8 +35,11 @@ class Service {
     announce(Presence::running);
     if (args_.bounded) return run_bounded();
     for (;;) {
-      const Command command = read_command();
-      if (mine_) pass_on_feed();
+      // Both at once: one trip over the bus.
+      const std::uint32_t ordered = load_shared(&args_.control->command);
+      const Granule feed = load_granule(port_.feed);
+      const auto command = static_cast<Command>(__shfl_sync(~0U, ordered, 0));
+      if (mine_) pass_on(feed);
       if (command == Command::leave || command == Command::abort) return see_off(command);
       if (has_done_its_share()) {
         announce(Presence::parking);
@@ -75,8 +78,7 @@ class Service {
   /// The same for all lanes.
   __device__ static std::uint64_t now() { return __shfl_sync(~0U, timer_ns(), 0); }
 
-  __device__ void pass_on_feed() {
-    const Granule feed = load_granule(port_.feed);
+  __device__ void pass_on(const Granule& feed) {
     store_granule(&port_.state->near.feed, feed);
     store_granule(&port_.state->far.feed, feed);
   }

@@ -58,14 +58,15 @@ struct StepList<First, Rest...> : StepList<Rest...> {
 ///     AATGS_HOST_DEVICE void operator()(Group& group, const Config& config) const;
 ///     AATGS_HOST_DEVICE void operator()(Group& group, const Config& config, Result& out) const;
 ///
-/// with a `TaskGroup`. `block_threads` and `scratch_bytes()` are as in any step; workers are as
-/// wide as the widest of them.
+/// with a `TaskGroup`. `block_threads`, `blocks_per_sm` and `scratch_bytes()` are as in any step;
+/// workers are as wide as the widest of them, and so on.
 template <class... S>
 class Steps {
  public:
   static constexpr std::uint32_t count = sizeof...(S);
   static_assert(count >= 1 && count <= most_task_types, "AATGS: 1 to 16 types of tasks");
   static constexpr unsigned block_threads = std::max({64U, step_block_threads<S>()...});
+  static constexpr unsigned blocks_per_sm = std::max({step_blocks_per_sm<S>()...});
   static constexpr std::uint32_t config_pieces =
       std::max({pieces_for(sizeof(typename S::Config))...});
   static constexpr std::uint32_t result_pieces = std::max({detail::result_pieces<S>()...});

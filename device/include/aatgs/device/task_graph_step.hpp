@@ -15,6 +15,7 @@ template <class S>
 class TaskGraphStep {
  public:
   static constexpr unsigned block_threads = S::block_threads;
+  static constexpr unsigned blocks_per_sm = S::blocks_per_sm;
   static constexpr bool grid_only = true;
 
   TaskGraphStep(const S& steps, const TaskWorld& world) : steps_(steps), world_(world) {}

@@ -148,6 +148,11 @@ class alignas(line_bytes) RingExecutor final : public Executor<Config, Telemetry
   static constexpr std::uint64_t announced = 256;
   /// Polls are in each other's way on the bus, so no more of them than a stream is deep.
   static constexpr std::uint64_t least_window = 16;
+  /// In a stream that is deeper, workers look only for what has been queued. That is one trip over
+  /// the bus later, which other configs hide; but nobody reads the lines that this thread writes
+  /// (H200, rings of 1,024: 17 M configs/s instead of 13; at depth 64 it would be 0.105 us a config
+  /// instead of 0.080).
+  static constexpr std::uint64_t most_early = 64;
 
   /// Tells the workers, where that has changed, how the last config and those to come are queued.
   void announce() {
@@ -157,6 +162,8 @@ class alignas(line_bytes) RingExecutor final : public Executor<Config, Telemetry
     if (in_flight <= 1) {
       if (feed_.end <= next) return;
       feed_.end = next;
+    } else if (in_flight > most_early) {
+      feed_ = {next, most_window_};
     } else {
       const bool is_wide = in_flight <= feed_.window || feed_.window == most_window_;
       if (is_wide && feed_.end >= next + announced / 2) return;

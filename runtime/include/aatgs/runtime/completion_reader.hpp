@@ -4,7 +4,9 @@
 #include <aatgs/runtime/host_message.hpp>
 #include <aatgs/runtime/telemetry_ring.hpp>
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace aatgs {
 
@@ -13,6 +15,7 @@ template <class Telemetry>
 class CompletionReader {
  public:
   using Record = CompletionRecord<Telemetry>;
+  static constexpr std::uint32_t patient_looks = 256;  ///< of `read_into`; some 10 us
 
   /// `workers`: how many configs can be running at once.
   CompletionReader(const TelemetryRing& ring, std::uint64_t first_ticket, std::uint32_t workers)
@@ -22,12 +25,35 @@ class CompletionReader {
   /// at the oldest open slot and at one later slot in turn, so that a long step does not hide the
   /// short ones behind it.
   [[nodiscard]] bool try_read(std::uint64_t end, Completion<Telemetry>& out) {
-    while (head_ < end && collected(head_)) ++head_;
-    if (head_ == end) return false;
+    if (oldest(end) == end) return false;
     if (read_slot(head_, end, out)) return true;
-    const std::uint64_t limit = search_end(end);
-    if (ahead_ <= head_ || ahead_ >= limit) ahead_ = head_ + 1;
-    return ahead_ < limit && read_slot(ahead_++, end, out);
+    const std::uint64_t later = next_later(end);
+    return later < end && read_slot(later, end, out);
+  }
+
+  /// For who waits for all of a batch, the tickets from `first` to below `end`; policy `block`
+  /// only. Collects what is there, each straight into its place in `out`, which begins with `first`
+  /// and holds rubbish where nothing has been collected; returns how many. Reads in order, which is
+  /// fastest; once the oldest has been late for `patient_looks` calls, each looks at one later slot
+  /// as well, so that the short steps behind a long one are not left for its end.
+  [[nodiscard]] std::size_t read_into(std::uint64_t first, std::uint64_t end,
+                                      std::span<Completion<Telemetry>> out) {
+    std::size_t count = 0;
+    std::uint64_t ticket = head_;
+    for (; ticket < end; ++ticket) {
+      if (collected(ticket)) continue;
+      if (!read_ticket(ticket, out[ticket - first])) break;
+      ++count;
+    }
+    head_ = ticket;
+    late_ = count > 0 ? 0 : late_ + 1;
+    if (ticket < end && late_ > patient_looks) {
+      const std::uint64_t later = next_later(end);
+      const bool is_open = later < end && !collected(later);
+      if (is_open && read_ticket(later, out[later - first])) ++count;
+    }
+    collected_ += count;
+    return count;
   }
 
   /// Whether the host has collected the ticket that had the slot of `ticket` before it.
@@ -73,6 +99,19 @@ class CompletionReader {
                                      ring_.shape.lap_of(ticket)) >= 0;
   }
 
+  /// Sets `head_` to it; `end` if all have been collected.
+  std::uint64_t oldest(std::uint64_t end) {
+    while (head_ < end && collected(head_)) ++head_;
+    return head_;
+  }
+
+  /// The next of the tickets behind `head_` to look at, in turn; `end` if there is none.
+  std::uint64_t next_later(std::uint64_t end) {
+    const std::uint64_t limit = search_end(end);
+    if (ahead_ <= head_ || ahead_ >= limit) ahead_ = head_ + 1;
+    return ahead_ < limit ? ahead_++ : end;
+  }
+
   [[nodiscard]] bool fresh(std::uint64_t ticket) const {
     return load_granule(ring_.granules + ring_.shape.offset_of(ticket)).lap() !=
            ring_.seen[ring_.shape.slot_of(ticket)];
@@ -108,10 +147,24 @@ class CompletionReader {
     return true;
   }
 
+  /// The same where nothing is lost, for a ticket that is not collected. Looks at the last granule
+  /// first: in vain, that takes only one cache line away from who is writing.
+  bool read_ticket(std::uint64_t ticket, Completion<Telemetry>& out) {
+    const RingShape& shape = ring_.shape;
+    const Granule* from = ring_.granules + shape.offset_of(ticket);
+    const std::uint32_t lap = shape.lap_of(ticket);
+    if (load_granule(from + shape.granules - 1).lap() != lap) return false;
+    if (!read_value(from, lap, static_cast<Record&>(out))) return false;
+    store_shared(ring_.seen + shape.slot_of(ticket), lap);
+    out.ticket = ticket;
+    return true;
+  }
+
   TelemetryRing ring_;
   std::uint64_t first_;
   std::uint64_t head_;       // oldest ticket that may be uncollected
   std::uint64_t ahead_ = 0;  // next later ticket to look at
+  std::uint32_t late_ = 0;   // calls in a row to `read_into` for which the oldest was not there
   std::uint32_t workers_;
   std::uint64_t collected_ = 0;
   std::uint64_t overwritten_ = 0;

@@ -19,6 +19,19 @@ constexpr unsigned step_block_threads() {
   }
 }
 
+/// Blocks of the step that an SM must have registers for in a resident kernel: its `blocks_per_sm`,
+/// or 1. More workers fit an SM if each has fewer registers; too few, and values spill.
+template <class Step>
+constexpr unsigned step_blocks_per_sm() {
+  if constexpr (requires { Step::blocks_per_sm; }) {
+    static_assert(Step::blocks_per_sm >= 1 && Step::blocks_per_sm <= 32,
+                  "AATGS: blocks_per_sm must be from 1 to 32");
+    return Step::blocks_per_sm;
+  } else {
+    return 1;
+  }
+}
+
 /// Scratch bytes per block that a step asks for: its `scratch_bytes()`, or 0.
 template <class Step>
 constexpr std::size_t step_scratch_bytes(const Step& step) {
