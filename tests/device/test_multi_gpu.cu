@@ -163,13 +163,13 @@ bool works_or_says(const Work& work) {
 TEST_CASE("child: a fault on device 1" * doctest::skip()) {
   const auto executor = parse_executor(std::getenv("AATGS_TEST_EXECUTOR"));
   const ContextOptions options = options_for(executor, Scope::block);
-  const std::vector<int> two{0, 1};
-  DeviceSet set = DeviceSet::gpus(two);
+  const bool are_peers = std::getenv("AATGS_TEST_PEERS") != nullptr;
+  DeviceSet set = DeviceSet::gpus(are_peers ? std::vector<int>{0, 1} : std::vector<int>{0});
   Stream here(set.device(0));
-  Stream there(set.device(1));
   Buffer<int> near(MemoryKind::device, 1000, 0);
-  Buffer<int> far(MemoryKind::device, 1000, 1);
-  if (std::getenv("AATGS_TEST_PEERS") != nullptr) {
+  if (are_peers) {
+    Stream there(set.device(1));
+    Buffer<int> far(MemoryKind::device, 1000, 1);
     set.copy(there, far.data(), here, near.data(), 4000);
     there.synchronize(patience);
   }
@@ -187,7 +187,8 @@ TEST_CASE("child: a fault on device 1" * doctest::skip()) {
     here.synchronize(patience);
     return near.download()[0] == 0;
   }));
-  CHECK(works_or_says([&] { return first.ctx.shutdown(StopMode::drain, patience); }));
+  // What could not run is not drained, but given up.
+  CHECK(works_or_says([&] { return first.ctx.shutdown(StopMode::abort, patience); }));
 }
 
 TEST_CASE("several GPUs: a fault of one hangs what runs on another, or ends it without a word") {

@@ -234,6 +234,11 @@ TEST_CASE("soak: memory that grows passes as flat, or noise as growth") {
   CHECK(std::abs(flat.growth().value()) <= 4096);
   CHECK(std::abs(flat.slope()) < 20);
   CHECK_FALSE(MemorySeries().growth().has_value());
+  MemorySeries few;
+  for (std::uint64_t i = 0; i < 3; ++i) few.add(i);
+  CHECK(few.outline(24) == std::vector<std::uint64_t>{0, 1, 2});
+  CHECK(few.outline(2) == std::vector<std::uint64_t>{0, 1});
+  CHECK(MemorySeries().outline(2).empty());
 }
 
 }  // namespace

@@ -133,7 +133,7 @@ void define_parts(program::Configuration& config, CommandLine& line) {
       ->check(whole);
   table.add({"cycles", "--cycles"}, line.cycles, "contexts made and ended; 2000 on a GPU")
       ->check(whole);
-  table.add({"aborts", "--aborts"}, line.aborts, "aborts at random moments; 1000 on a GPU")
+  table.add({"aborts", "--aborts"}, line.aborts, "aborts at random moments; 3000 on a GPU")
       ->check(whole);
   table.add({"kills", "--kills"}, line.kills, "processes killed while resident; 10 on a GPU")
       ->check(whole);

@@ -5,6 +5,13 @@
 
 namespace aatgs::soak {
 
+std::vector<std::uint64_t> MemorySeries::outline(std::size_t count) const {
+  std::vector<std::uint64_t> some;
+  const std::size_t n = std::min(count, samples_.size());
+  for (std::size_t i = 0; i < n; ++i) some.push_back(samples_[i * samples_.size() / n]);
+  return some;
+}
+
 double MemorySeries::slope() const {
   const std::size_t begin = samples_.size() / 4;
   const auto n = static_cast<double>(samples_.size() - begin);

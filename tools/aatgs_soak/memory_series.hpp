@@ -15,6 +15,8 @@ class MemorySeries {
   [[nodiscard]] std::size_t size() const { return samples_.size(); }
   [[nodiscard]] std::uint64_t first() const { return samples_.empty() ? 0 : samples_.front(); }
   [[nodiscard]] std::uint64_t last() const { return samples_.empty() ? 0 : samples_.back(); }
+  /// Up to so many samples, evenly spread over all.
+  [[nodiscard]] std::vector<std::uint64_t> outline(std::size_t count) const;
   /// Bytes per sample, by least squares, without the first quarter, in which caches fill.
   [[nodiscard]] double slope() const;
   /// Median of the last quarter less that of the second; empty with fewer than 16 samples.

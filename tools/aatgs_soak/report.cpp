@@ -32,6 +32,7 @@ nlohmann::ordered_json memory_json(const MemorySeries& series) {
   json["samples"] = series.size();
   json["first_bytes"] = series.first();
   json["last_bytes"] = series.last();
+  json["outline_bytes"] = series.outline(24);
   json["slope_bytes_per_sample"] = series.slope();
   const auto growth = series.growth();
   json["growth_bytes"] = growth ? nlohmann::ordered_json(*growth) : nlohmann::ordered_json(nullptr);
