@@ -2,7 +2,7 @@
 #pragma once
 
 #include <aatgs/integrations/coloring/counter_hash.hpp>
-#include <aatgs/integrations/linear/gpu_loops.hpp>
+#include <aatgs/integrations/gpu_loops.hpp>
 #include <aatgs/runtime/bits.hpp>
 #include <aatgs/runtime/platform.hpp>
 #include <cstddef>

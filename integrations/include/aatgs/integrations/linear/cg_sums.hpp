@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/integrations/gpu_loops.hpp>
 #include <aatgs/integrations/linear/cg_protocol.hpp>
-#include <aatgs/integrations/linear/gpu_loops.hpp>
+#include <aatgs/runtime/platform.hpp>
 #include <cstdint>
 
 namespace aatgs::linear {

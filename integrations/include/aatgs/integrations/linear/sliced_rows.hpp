@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <aatgs/integrations/linear/gpu_loops.hpp>
+#include <aatgs/integrations/gpu_loops.hpp>
+#include <aatgs/runtime/platform.hpp>
 #include <cstddef>
 #include <cstdint>
 

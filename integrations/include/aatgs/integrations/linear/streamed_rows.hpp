@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <aatgs/integrations/linear/gpu_loops.hpp>
+#include <aatgs/integrations/gpu_loops.hpp>
+#include <aatgs/integrations/linear/memory_hints.hpp>
 #include <aatgs/integrations/linear/sliced_rows.hpp>
+#include <aatgs/runtime/platform.hpp>
 #include <cstddef>
 #include <cstdint>
 

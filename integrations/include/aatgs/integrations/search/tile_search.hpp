@@ -2,8 +2,9 @@
 // The search within one tile of a graph, by the first lanes of a block.
 #pragma once
 
-#include <aatgs/integrations/linear/gpu_loops.hpp>
+#include <aatgs/integrations/gpu_loops.hpp>
 #include <aatgs/runtime/bits.hpp>
+#include <aatgs/runtime/platform.hpp>
 #include <cstdint>
 #include <utility>
 
