@@ -67,7 +67,7 @@ void CompletionThread::work(State& state) {
 void CompletionThread::finish(State& state, Pending& next) {
   std::exception_ptr error;
   try {
-    for (Pause pause(std::chrono::microseconds(200)); !next.event->is_done();) pause.take();
+    for (Pause pause(Pause::in_background); !next.event->is_done();) pause.take();
   } catch (...) {
     error = std::current_exception();
   }

@@ -168,7 +168,9 @@ class BatchLaunch final : public PolledBatchRoad<Config, Telemetry> {
     if (!this->end()) configs_.abandon();
   }
 
-  [[nodiscard]] std::string name() const override { return "one launch"; }
+  [[nodiscard]] std::string name() const override {
+    return splits_ ? "one launch or two" : "one launch";
+  }
 
  private:
   /// From so many configs on a second launch (2.2 us) costs less than the wait that it saves: the
