@@ -67,23 +67,33 @@ inline std::size_t count_for(double seconds, double sample_us, std::size_t most)
 }
 
 /// Microseconds per config of `run`, which runs `count` configs, for about `seconds`; warmed up.
-template <class Run>
-std::vector<double> sample_batches(std::uint64_t count, double seconds, const Run& run) {
+/// `prepare` is called before each, and takes no part in the time.
+template <class Prepare, class Run>
+std::vector<double> sample_batches(std::uint64_t count, double seconds, const Prepare& prepare,
+                                   const Run& run) {
   std::size_t warm_ups = 0;
+  prepare();
   run();
   const std::uint64_t warm_up = host_now_ns();
   do {
+    prepare();
     run();
     ++warm_ups;
   } while (us_since(warm_up) < 0.1 * seconds * 1e6);
   std::vector<double> us(
       count_for(seconds, us_since(warm_up) / static_cast<double>(warm_ups), 100'000));
   for (double& sample : us) {
+    prepare();
     const std::uint64_t begin = host_now_ns();
     run();
     sample = us_since(begin) / static_cast<double>(count);
   }
   return us;
+}
+template <class Run>
+std::vector<double> sample_batches(std::uint64_t count, double seconds, const Run& run) {
+  return sample_batches(
+      count, seconds, [] {}, run);
 }
 
 /// Feeds one road and checks every telemetry.

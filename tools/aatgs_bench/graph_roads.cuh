@@ -73,7 +73,7 @@ class GraphRoad final : public LeanRoad<Step> {
       const bool overlap = kind_.programmatic && i > 0;  // only between two kernels
       launch(pick_kernel(), this->grid() ? this->setup_.blocks : 1, this->setup_.threads,
              stream_.get(), overlap, configs + i, this->setup_.step, answers + i * answer_stride,
-             this->failed_.data());
+             kind_.copy ? at_kernel_end : this->end_of(first + i), this->failed_.data());
     }
     if (kind_.copy) {
       AATGS_CUDA(cudaMemcpyAsync(this->answers_.data() + answer, answers,

@@ -38,11 +38,11 @@ class ValueRoad final : public LeanRoad<Step> {
     const std::uint64_t first = ticket + 1 - N;
     launch(kernel_, this->grid() ? this->setup_.blocks : N, this->setup_.threads,
            streams_[ticket / N % streams_.size()].get(), programmatic_, bundle_, this->setup_.step,
-           this->answer_of(first), this->failed_.data());
+           this->answer_of(first), this->end_of(first), this->failed_.data());
   }
 
  private:
-  using Kernel = void (*)(ConfigBundle<N>, Step, Granule*, std::uint32_t*);
+  using Kernel = void (*)(ConfigBundle<N>, Step, Granule*, GridEnd*, std::uint32_t*);
 
   bool programmatic_;
   Kernel kernel_ = nullptr;
@@ -106,7 +106,8 @@ class BundleRoad final : public LeanRoad<Step> {
     }
     launch(&slot_kernel<Step, false, false>, bundle_, this->setup_.threads, stream, false,
            (copy_ ? device_configs_ : configs_).data() + slot, this->setup_.step,
-           (copy_ ? device_answers_ : this->answers_).data() + answer, this->failed_.data());
+           (copy_ ? device_answers_ : this->answers_).data() + answer, at_kernel_end,
+           this->failed_.data());
     if (copy_) {
       AATGS_CUDA(cudaMemcpyAsync(this->answers_.data() + answer, device_answers_.data() + answer,
                                  bundle_ * answer_stride * sizeof(Granule), cudaMemcpyDeviceToHost,

@@ -61,6 +61,7 @@ class LeanRoad : public BenchRoad {
       : setup_(setup),
         slots_(slots),
         answers_(MemoryKind::mapped, std::size_t{slots} * answer_stride, setup.device),
+        ends_(MemoryKind::device, grid() && setup.blocks > 1 ? slots : 0, setup.device),
         failed_(MemoryKind::device, 1, setup.device) {}
 
   [[nodiscard]] bool grid() const { return setup_.scope == Scope::grid; }
@@ -70,10 +71,15 @@ class LeanRoad : public BenchRoad {
   [[nodiscard]] Granule* answer_of(std::uint64_t ticket) const {
     return answers_.data() + std::size_t{slot_of(ticket)} * answer_stride;
   }
+  /// For kernels whose answer the host polls; a single block needs none.
+  [[nodiscard]] GridEnd* end_of(std::uint64_t ticket) const {
+    return ends_.size() == 0 ? at_kernel_end : ends_.data() + slot_of(ticket);
+  }
 
   Setup<Step> setup_;
   unsigned slots_;
   Buffer<Granule> answers_;
+  Buffer<GridEnd> ends_;
   Buffer<std::uint32_t> failed_;
   std::uint64_t next_ = 0;
   std::uint64_t head_ = 0;

@@ -42,7 +42,7 @@ class LaunchSync final : public LeanRoad<EmptyStep> {
     launch(grid() ? &value_kernel<EmptyStep, true, 1, false>
                   : &value_kernel<EmptyStep, false, 1, false>,
            setup_.blocks, setup_.threads, stream_.get(), false, bundle_, setup_.step, answer_of(0),
-           failed_.data());
+           at_kernel_end, failed_.data());
     AATGS_CUDA(cudaStreamSynchronize(stream_.get()), "running a step");
   }
 

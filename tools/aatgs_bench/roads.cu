@@ -186,13 +186,16 @@ void measure_known_ours(Scene<Step>& scene, const char* name, ExecutorKind execu
     config.work = Step::work(us, scene.scope());
     std::vector<BenchConfig> configs(known_count(us, scene.scope()), config);
     for (const std::uint64_t begin = host_now_ns(); !road.is_settled();) {
+      road.label_batch(configs);
       road.run_batch(configs);
       if (host_now_ns() - begin > host_patience_ns) {
         throw TimeoutError("execute_batch has not settled after 20 s: report this");
       }
     }
     scene.add("known", us, name, "execute_batch: " + road.reason(),
-              sample_batches(configs.size(), scene.seconds(us), [&] { road.run_batch(configs); }));
+              sample_batches(
+                  configs.size(), scene.seconds(us), [&] { road.label_batch(configs); },
+                  [&] { road.run_batch(configs); }));
   }
 }
 

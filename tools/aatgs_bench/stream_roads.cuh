@@ -35,7 +35,8 @@ class StreamsRoad final : public LeanRoad<Step> {
     chain(upload_, uploaded_[slot], compute_);
     launch(this->grid() ? &slot_kernel<Step, true, false> : &slot_kernel<Step, false, false>,
            this->grid() ? this->setup_.blocks : 1, this->setup_.threads, compute_.get(), false,
-           device_configs_.data() + slot, this->setup_.step, answer, this->failed_.data());
+           device_configs_.data() + slot, this->setup_.step, answer, at_kernel_end,
+           this->failed_.data());
     chain(compute_, computed_[slot], download_);
     AATGS_CUDA(cudaMemcpyAsync(this->answer_of(ticket), answer, answer_granules * sizeof(Granule),
                                cudaMemcpyDeviceToHost, download_.get()),
