@@ -4,8 +4,11 @@
 
 #include <aatgs/host/make_cpu_context.hpp>
 #include <atomic>
+#include <nlohmann/json.hpp>
 
 #include "memory_series.hpp"
+#include "part_runner.hpp"
+#include "report.hpp"
 #include "segment.hpp"
 
 namespace aatgs::soak {
@@ -239,6 +242,88 @@ TEST_CASE("soak: memory that grows passes as flat, or noise as growth") {
   CHECK(few.outline(24) == std::vector<std::uint64_t>{0, 1, 2});
   CHECK(few.outline(2) == std::vector<std::uint64_t>{0, 1});
   CHECK(MemorySeries().outline(2).empty());
+}
+
+constexpr std::uint64_t mib = 1U << 20;
+
+/// Piece i is "piece i"; the first sample is from before piece 0.
+MemorySeries series_of(const std::vector<std::uint64_t>& samples) {
+  MemorySeries series;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    series.add(samples[i], i == 0 ? std::string() : "piece " + std::to_string(i - 1));
+  }
+  return series;
+}
+
+TEST_CASE("soak: a step of memory names another piece, or a return to an old height is a step") {
+  const MemorySeries series =
+      series_of({10 * mib, 10 * mib, 12 * mib, 12 * mib, 11 * mib, 12 * mib, 20 * mib, 20 * mib});
+  REQUIRE(series.steps().size() == 2);
+  const MemoryStep& first = series.steps()[0];
+  CHECK(first.piece == 1);
+  CHECK(first.before == 10 * mib);
+  CHECK(first.after == 12 * mib);
+  CHECK(first.about == "piece 1");
+  const MemoryStep& last = series.steps()[1];
+  CHECK(last.piece == 5);
+  CHECK(last.bytes() == 8 * mib);
+  CHECK(last.about == "piece 5");
+  CHECK(series.last_step().value().piece == 5);
+}
+
+TEST_CASE("soak: what is in use from the start, or a page more, passes as a step of memory") {
+  CHECK(MemorySeries().steps().empty());
+  CHECK_FALSE(MemorySeries().last_step().has_value());
+  CHECK(series_of({500 * mib, 400 * mib, 500 * mib}).step_count() == 0);
+  CHECK(series_of({mib, 2 * mib - 1}).step_count() == 0);
+  CHECK(series_of({mib, 2 * mib}).step_count() == 1);
+  // The rise is over the greatest sample, not over the last step.
+  CHECK(series_of({mib, 2 * mib - 1, 2 * mib + 1}).step_count() == 0);
+}
+
+TEST_CASE("soak: the steps of a leak fill the report, or those past the first are forgotten") {
+  MemorySeries leak;
+  for (std::uint64_t i = 0; i <= 1000; ++i) leak.add(2 * i * mib, std::to_string(i));
+  CHECK(leak.steps().size() == 64);
+  CHECK(leak.steps().back().piece == 63);
+  CHECK(leak.step_count() == 1000);
+  CHECK(leak.last_step().value().piece == 999);
+  CHECK(leak.last_step().value().about == "1000");
+  CHECK(leak.outline(24).size() == 24);
+}
+
+TEST_CASE("soak: the report leaves out what took the memory") {
+  Report report;
+  report.parts.emplace_back();
+  report.parts[0].name = "aborts";
+  report.parts[0].device = series_of({10 * mib, 10 * mib, 12 * mib, 11 * mib});
+  report.parts[0].host = series_of({10 * mib, 10 * mib});
+  const auto part = nlohmann::json::parse(to_json(report))["parts"]["aborts"];
+  const nlohmann::json step = {
+      {"at", 1}, {"bytes", 2 * mib}, {"after_bytes", 12 * mib}, {"about", "piece 1"}};
+  CHECK(part["device_memory"]["steps"] == nlohmann::json::array({step}));
+  CHECK(part["device_memory"]["step_count"] == 1);
+  CHECK(part["host_memory"]["steps"] == nlohmann::json::array());
+}
+
+TEST_CASE("soak: the error of memory that grew does not say after what") {
+  Watch watch(1min, [](const std::string&) { std::_Exit(3); });
+  Settings settings;
+  settings.device = 1'000'000;  // other processes may take memory of one that exists
+  PartResult part;
+  part.goal = 24;
+  std::vector<char> leak;
+  std::uint64_t piece = 0;
+  const auto next = [&](std::uint64_t) {
+    if (piece == 14) leak.assign(64 * mib, 1);
+    return Piece{{}, "piece " + std::to_string(piece++) + " in words"};
+  };
+  part = run_part({settings, maker_of(Fault::none), watch}, part, next);
+  CAPTURE(part.tally.first);
+  CHECK(part.tally.other == 1);
+  CHECK(part.tally.first.find("host memory grew by") != std::string::npos);
+  CHECK(part.tally.first.find("bytes, came after piece 14: piece 14 in words") !=
+        std::string::npos);
 }
 
 }  // namespace

@@ -97,16 +97,18 @@ bool has_memory_back(int device, std::uint64_t before) {
   return false;
 }
 
-Tally kill_one(const Soak& soak, Random& random) {
-  Tally tally;
+Piece kill_one(const Soak& soak, Random& random) {
+  Piece piece;
+  Tally& tally = piece.tally;
   const Scope scope = random.one_in(2) ? Scope::block : Scope::grid;
   const std::uint64_t before = device_bytes(soak.settings.device).value_or(0);
-  soak.watch.note("a process of its own under load in scope " + std::string(to_string(scope)));
+  piece.about = "a process of its own under load in scope " + std::string(to_string(scope));
+  soak.watch.note(piece.about);
   {
     BusyChild child(soak.settings, scope, random.next() >> 1);
     if (!child.is_busy()) {
       tally.blame(&Tally::other, "the process that is to be killed did not come to run configs");
-      return tally;
+      return piece;
     }
     std::this_thread::sleep_for(std::chrono::microseconds(random.below(200'000)));
     if (!child.kill()) {
@@ -118,9 +120,10 @@ Tally kill_one(const Soak& soak, Random& random) {
   }
   for (const Scope clean : {Scope::block, Scope::grid}) {
     const SegmentPlan plan = draw_steady(random, soak.settings, clean, 200ms);
+    piece.about += "; then " + describe(plan);
     tally += run_segment(plan, soak.make, soak.watch);
   }
-  return tally;
+  return piece;
 }
 
 }  // namespace
@@ -131,7 +134,7 @@ PartResult soak_killed(const Soak& soak, std::uint64_t goal) {
   part.name = "killed";
   part.unit = "processes";
   part.goal = goal;
-  return run_part(soak, part, [&](std::uint64_t) { return Piece{kill_one(soak, random)}; });
+  return run_part(soak, part, [&](std::uint64_t) { return kill_one(soak, random); });
 }
 
 int be_killed(const Soak& soak, Scope scope) {

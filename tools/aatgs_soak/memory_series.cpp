@@ -2,8 +2,22 @@
 #include "memory_series.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace aatgs::soak {
+
+void MemorySeries::add(std::uint64_t bytes, const std::string& about) {
+  const bool is_step = !samples_.empty() && bytes >= most_ + least_step;
+  if (is_step) add_step({samples_.size() - 1, most_, bytes, about});
+  most_ = std::max(most_, bytes);
+  samples_.push_back(bytes);
+}
+
+void MemorySeries::add_step(MemoryStep step) {
+  ++step_count_;
+  if (steps_.size() < most_steps) steps_.push_back(step);
+  last_step_ = std::move(step);
+}
 
 std::vector<std::uint64_t> MemorySeries::outline(std::size_t count) const {
   std::vector<std::uint64_t> some;

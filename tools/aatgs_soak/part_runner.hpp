@@ -8,6 +8,7 @@ namespace aatgs::soak {
 /// One piece of a part, and how much of the part's unit it was.
 struct Piece {
   Tally tally;
+  std::string about;  ///< in words, for the report of memory that grew
   std::uint64_t done = 1;
 };
 

@@ -26,6 +26,17 @@ double mib(std::optional<std::int64_t> bytes) {
   return static_cast<double>(bytes.value_or(0)) / (1 << 20);
 }
 
+nlohmann::ordered_json steps_json(const MemorySeries& series) {
+  auto json = nlohmann::ordered_json::array();
+  for (const MemoryStep& step : series.steps()) {
+    json.push_back({{"at", step.piece},
+                    {"bytes", step.bytes()},
+                    {"after_bytes", step.after},
+                    {"about", step.about}});
+  }
+  return json;
+}
+
 nlohmann::ordered_json memory_json(const MemorySeries& series) {
   if (series.size() == 0) return nullptr;
   nlohmann::ordered_json json;
@@ -36,6 +47,8 @@ nlohmann::ordered_json memory_json(const MemorySeries& series) {
   json["slope_bytes_per_sample"] = series.slope();
   const auto growth = series.growth();
   json["growth_bytes"] = growth ? nlohmann::ordered_json(*growth) : nlohmann::ordered_json(nullptr);
+  json["step_count"] = series.step_count();
+  json["steps"] = steps_json(series);
   return json;
 }
 

@@ -80,6 +80,10 @@ std::string describe(const TaskGraphSummary& s, const TaskExpectation& e) {
          " unfinished " + std::to_string(s.unfinished) + " refused " + std::to_string(s.refused);
 }
 
+std::string describe(const TaskLoad& load) {
+  return "a graph of " + std::to_string(load.outcomes.size()) + " tasks";
+}
+
 void check_run(const TaskGraphSummary& s, const TaskExpectation& e, Tally& tally) {
   tally.configs += e.tasks();
   tally.collected += s.completed + s.failed + s.cancelled;
@@ -146,7 +150,7 @@ Tally run_tasks(const TaskLoad& load, std::uint32_t runs, const SchedulerOptions
   Buffer<std::uint64_t> sum(
       memory_of(choose_executor(options.context.executor, options.context.device).kind), 1,
       options.context.device);
-  watch.note("a graph of " + std::to_string(load.outcomes.size()) + " tasks\n");
+  watch.note(describe(load) + "\n");
   watch.cell(0).doing = "running graphs";
   auto scheduler = make(TaskSoakSteps(SoakTask{sum.data()}, JoinTask{sum.data()}), options);
   auto graph = scheduler->prepare(load.graph);
@@ -183,7 +187,7 @@ PartResult soak_tasks(const Soak& soak, std::uint64_t goal, const SchedulerMaker
     const std::uint64_t each = load.expected.tasks();
     const auto runs = static_cast<std::uint32_t>((share + each - 1) / each);
     const Tally tally = run_tasks(load, runs, options, make, soak.watch);
-    return Piece{tally, tally.configs};
+    return Piece{tally, describe(load), tally.configs};
   });
 }
 
