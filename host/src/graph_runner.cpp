@@ -11,6 +11,8 @@ namespace {
 constexpr double memory_share = 0.75;
 /// Longest wait for the kernel to leave the GPU.
 constexpr std::chrono::seconds park_deadline{60};
+/// Entries of a fixed schedule, 32 bytes each.
+constexpr std::uint64_t most_turns = 1 << 20;
 /// A change of times that is worth new priorities.
 constexpr double worth_reranking = 0.25;
 
@@ -32,8 +34,10 @@ bool are_known(std::span<const double> type_ns, const TaskPlan& plan) {
 }  // namespace
 
 GraphRunner::GraphRunner(Context context, std::unique_ptr<TaskWorldMemory> world,
-                         const SchedulerOptions& options, std::uint32_t types)
+                         const SchedulerOptions& options, std::uint32_t types,
+                         std::uint32_t spawning)
     : options_(options),
+      spawning_(spawning),
       kind_(memory_of(context.executor())),
       world_(std::move(world)),
       type_ns_(types, 0.0),
@@ -53,14 +57,44 @@ std::shared_ptr<GraphState> GraphRunner::prepare(TaskPlan plan, std::span<const 
                    " tasks for a scheduler with most_tasks = " +
                    std::to_string(options_.most_tasks) + ": make that as large");
   }
-  const auto priorities = plan.priorities(options_.order, {});
+  const bool fixed = can_be_fixed(plan);
+  const TaskRanking ranking = ranking_of(plan, {}, fixed);
   make_room();
-  TaskGraphMemory memory(kind_, plan, configs, result_pieces, priorities, options_.context.device);
+  TaskGraphMemory memory(kind_, plan, configs, result_pieces, ranking, options_.context.device);
   auto graph = std::make_shared<GraphState>(
-      GraphState{std::move(plan), std::move(memory), std::vector<double>(type_ns_.size(), 0.0)});
+      GraphState{std::move(plan), std::move(memory), std::vector<double>(type_ns_.size(), 0.0),
+                 DispatchChoice(fixed ? options_.dispatch : TaskDispatch::dynamic)});
   rank(*graph);
   graphs_.push_back(graph);
   return graph;
+}
+
+bool GraphRunner::can_be_fixed(const TaskPlan& plan) const {
+  if (options_.dispatch == TaskDispatch::dynamic) return false;
+  std::string why_not;
+  std::uint64_t turns = 0;
+  for (TaskId id = 0; id < plan.size() && why_not.empty(); ++id) {
+    const PlannedTask& task = plan.task(id);
+    turns += task.parts;
+    if ((spawning_ >> task.type & 1) == 0) continue;
+    why_not =
+        "task '" + task.name +
+        "' may spawn others; give its step `static constexpr bool spawns = false` if it does not";
+  }
+  if (turns > most_turns) {
+    why_not = "its tasks have " + std::to_string(turns) + " parts, more than " +
+              std::to_string(most_turns);
+  }
+  if (why_not.empty() || options_.dispatch == TaskDispatch::automatic) return why_not.empty();
+  throw UseError("a graph cannot be given the fixed schedule that was asked for: " + why_not +
+                 ", or choose TaskDispatch::automatic");
+}
+
+TaskRanking GraphRunner::ranking_of(const TaskPlan& plan, std::span<const double> type_ns,
+                                    bool is_fixed) const {
+  TaskRanking ranking{plan.priorities(options_.order, type_ns), {}};
+  if (is_fixed) ranking.turns = plan.turns(options_.order, type_ns);
+  return ranking;
 }
 
 /// Pinned memory is neither had nor given back beside a kernel: CUDA would wait for its end, for
@@ -78,7 +112,8 @@ void GraphRunner::make_room() {
 void GraphRunner::rank(GraphState& graph) {
   if (options_.order != TaskOrder::critical_path || is_like(type_ns_, graph.ranked_by)) return;
   if (!are_known(type_ns_, graph.plan)) return;
-  graph.memory.set_priorities(graph.plan.priorities(options_.order, type_ns_));
+  graph.memory.set_ranking(ranking_of(graph.plan, type_ns_, graph.memory.has_schedule()));
+  graph.choice.start_again();
   graph.ranked_by = type_ns_;
   ++reranked_;
 }
@@ -92,7 +127,8 @@ std::uint64_t GraphRunner::submit(const std::shared_ptr<GraphState>& graph) {
                    ", after which this scheduler runs nothing: make a new one");
   }
   rank(*graph);
-  const QueueResult queued = context_.queue({graph->memory.view()});
+  const TaskDispatch dispatch = graph->choice.next();
+  const QueueResult queued = context_.queue({graph->memory.view(dispatch == TaskDispatch::fixed)});
   if (queued.status == QueueStatus::closed) {
     throw UseError("submit after the scheduler was shut down: make a new one");
   }
@@ -103,6 +139,7 @@ std::uint64_t GraphRunner::submit(const std::shared_ptr<GraphState>& graph) {
         std::to_string(queued_.size()) + " on their way first");
   }
   graph->in_flight = true;
+  graph->dispatch = dispatch;
   queued_.push_back(graph);
   return queued.ticket;
 }
@@ -120,14 +157,17 @@ std::optional<GraphReport> GraphRunner::wait(Deadline deadline) {
 }
 
 GraphReport GraphRunner::collect(const Completion<TaskGraphSummary>& done) {
-  queued_.front()->in_flight = false;
+  GraphState& graph = *queued_.front();
+  graph.in_flight = false;
+  GraphReport report{done.ticket, graph.dispatch, done.telemetry};
+  if (report.all_completed()) graph.choice.note(report.dispatch, report.device_us());
   queued_.pop_front();
   const TaskRunEnd end = done.telemetry.end;
   // A task that waits for ever keeps its slot; others may be on their way and use the rest.
   if (end == TaskRunEnd::stalled && queued_.empty()) world_->prepare();
   if (end == TaskRunEnd::stuck || end == TaskRunEnd::stopped) broken_ = end;
   learn(done.telemetry);
-  return {done.ticket, done.telemetry};
+  return report;
 }
 
 void GraphRunner::learn(const TaskGraphSummary& summary) {

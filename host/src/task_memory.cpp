@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <map>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -70,8 +71,9 @@ TaskWorldMemory::Layout TaskWorldMemory::layout() const {
 }
 
 TaskWorldMemory::TaskWorldMemory(MemoryKind kind, const Sizes& sizes, std::uint64_t patience_ns,
-                                 int device)
+                                 const TaskRules& rules, int device)
     : sizes_(sizes),
+      rules_(rules),
       queue_slots_(slots_for(sizes)),
       patience_ns_(patience_ns),
       memory_(kind, layout().arena.bytes(), device) {
@@ -94,6 +96,7 @@ TaskWorld TaskWorldMemory::world_at(void* base) const {
   world.spawned = Arena::at<SpawnedTask>(base, places.spawned);
   world.spawned_configs = Arena::at<TaskPiece>(base, places.configs);
   world.patience_ns = patience_ns_;
+  world.rules = rules_;
   return world;
 }
 
@@ -115,14 +118,16 @@ void TaskWorldMemory::prepare() {
 
 struct TaskGraphMemory::Layout {
   Arena arena;
-  std::size_t nodes, edges, cells, outcomes, configs, results;
+  std::size_t nodes, edges, schedule, cells, open, outcomes, configs, results;
 };
 
 TaskGraphMemory::Layout TaskGraphMemory::layout() const {
   Layout layout{};
   layout.nodes = layout.arena.add<TaskNode>(nodes_.size());
   layout.edges = layout.arena.add<TaskEdge>(edges_.size());
+  layout.schedule = layout.arena.add<ScheduledTask>(schedule_.size());
   layout.cells = layout.arena.add<TaskCell>(nodes_.size());
+  layout.open = layout.arena.add<std::uint32_t>(schedule_.empty() ? 0 : nodes_.size());
   layout.outcomes = layout.arena.add<TaskOutcome>(nodes_.size());
   layout.configs = layout.arena.add<TaskPiece>(copies_ ? staged_.size() : 0);
   layout.results = layout.arena.add<TaskPiece>(result_pieces_);
@@ -139,7 +144,7 @@ std::vector<TaskNode> nodes_of(const TaskPlan& plan) {
     const PlannedTask& task = plan.task(id);
     TaskNode& node = nodes[id];
     node.handle = TaskHandle::make(id, task.config_at, task.type, 0);
-    node.links = {task.parts, task.result_at, edges,
+    node.links = {static_cast<std::uint16_t>(task.parts), 0, task.result_at, edges,
                   static_cast<std::uint32_t>(plan.dependents(id).size())};
     edges += node.links.edges;
     for (const TaskId dependent : plan.dependents(id)) ++nodes[dependent].waits;
@@ -175,26 +180,76 @@ void make_runs(std::span<TaskEdge> edges, const std::vector<TaskNode>& nodes) {
     const bool goes_on =
         i + 1 < edges.size() && run < 0xFFFF && rank(edges[i]) == rank(edges[i + 1]);
     run = is_plain(target) ? static_cast<std::uint16_t>((goes_on ? run : 0) + 1) : 0;
-    edges[i] = {target.handle, static_cast<std::uint16_t>(target.links.parts), run};
+    edges[i] = {target.handle, target.links.parts, run};
   }
+}
+
+std::size_t turns_of(const std::vector<TaskNode>& nodes, const TaskRanking& ranking) {
+  std::size_t turns = 0;
+  for (const TaskId id : ranking.turns) turns += nodes[id].links.parts;
+  return turns;
+}
+
+/// The links of each task in a schedule, and which is the only task that each waits for.
+struct ScheduleLinks {
+  std::vector<TaskLinks> of;
+  std::vector<TaskId> behind;
+
+  ScheduleLinks(const std::vector<TaskNode>& nodes, const std::vector<TaskEdge>& edges)
+      : of(nodes.size()), behind(nodes.size(), no_task) {
+    std::map<std::vector<TaskId>, std::uint32_t> places;  // of like edges
+    for (const TaskNode& node : nodes) {
+      TaskLinks links = node.links;
+      // Edges to plain tasks come first.
+      while (links.edges != 0 && edges[links.first_edge].run != 0) {
+        behind[edges[links.first_edge].target.id] = node.handle.id;
+        links.is_awaited = 1;
+        ++links.first_edge;
+        --links.edges;
+      }
+      std::vector<TaskId> targets;
+      for (std::uint32_t i = 0; i < links.edges; ++i) {
+        targets.push_back(edges[links.first_edge + i].target.id);
+      }
+      links.first_edge = places.emplace(std::move(targets), links.first_edge).first->second;
+      of[node.handle.id] = links;
+    }
+  }
+};
+
+/// `turns`: the tasks in their order; may be empty.
+std::vector<ScheduledTask> schedule_of(std::span<const TaskId> turns,
+                                       const std::vector<TaskNode>& nodes,
+                                       const std::vector<TaskEdge>& edges) {
+  std::vector<ScheduledTask> schedule;
+  if (turns.empty()) return schedule;
+  const ScheduleLinks links(nodes, edges);
+  for (const TaskId id : turns) {
+    for (std::uint32_t part = 0; part < nodes[id].links.parts; ++part) {
+      schedule.push_back({links.of[id], nodes[id].handle.with_part(part), links.behind[id]});
+    }
+  }
+  return schedule;
 }
 
 }  // namespace
 
 TaskGraphMemory::TaskGraphMemory(MemoryKind kind, const TaskPlan& plan,
                                  std::span<const TaskPiece> configs, std::uint32_t result_pieces,
-                                 std::span<const std::uint8_t> priorities, int device)
+                                 const TaskRanking& ranking, int device)
     : nodes_(nodes_of(plan)),
       edges_(edges_of(plan)),
+      schedule_(turns_of(nodes_, ranking)),
       result_pieces_(result_pieces),
       staged_(kind == MemoryKind::device ? MemoryKind::mapped : kind, configs.size(), device),
       copies_(kind == MemoryKind::device),
       memory_(kind, layout().arena.bytes(), device) {
   std::copy(configs.begin(), configs.end(), staged_.data());
-  set_priorities(priorities);
+  set_ranking(ranking);
 }
 
-void TaskGraphMemory::set_priorities(std::span<const std::uint8_t> priorities) {
+void TaskGraphMemory::set_ranking(const TaskRanking& ranking) {
+  const auto& priorities = ranking.priorities;
   for (TaskNode& node : nodes_) {
     node.handle = node.handle.with_priority(priorities[node.handle.id]);
   }
@@ -205,9 +260,11 @@ void TaskGraphMemory::set_priorities(std::span<const std::uint8_t> priorities) {
   const Layout places = layout();
   memory_.upload(nodes_.data(), nodes_.size() * sizeof(TaskNode), places.nodes);
   memory_.upload(edges_.data(), edges_.size() * sizeof(TaskEdge), places.edges);
+  schedule_ = schedule_of(ranking.turns, nodes_, edges_);
+  memory_.upload(schedule_.data(), schedule_.size() * sizeof(ScheduledTask), places.schedule);
 }
 
-TaskGraphView TaskGraphMemory::view() const {
+TaskGraphView TaskGraphMemory::view(bool is_fixed) const {
   const Layout places = layout();
   void* base = memory_.data();
   return {Arena::at<TaskNode>(base, places.nodes),
@@ -217,9 +274,12 @@ TaskGraphView TaskGraphMemory::view() const {
           copies_ ? Arena::at<TaskPiece>(base, places.configs) : staged_.data(),
           staged_.data(),
           Arena::at<TaskPiece>(base, places.results),
+          Arena::at<ScheduledTask>(base, places.schedule),
+          Arena::at<std::uint32_t>(base, places.open),
           static_cast<std::uint32_t>(nodes_.size()),
           static_cast<std::uint32_t>(staged_.size()),
-          classes_};
+          classes_,
+          is_fixed ? static_cast<std::uint32_t>(schedule_.size()) : 0};
 }
 
 std::vector<TaskOutcome> TaskGraphMemory::outcomes() const {

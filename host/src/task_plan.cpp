@@ -3,7 +3,10 @@
 #include <aatgs/runtime/ring_shape.hpp>
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <numeric>
+#include <queue>
+#include <tuple>
 
 namespace aatgs {
 
@@ -115,14 +118,7 @@ std::string TaskPlan::describe_cycle(std::span<const std::uint32_t> waits) const
   return text;
 }
 
-std::vector<std::uint8_t> TaskPlan::priorities(TaskOrder how,
-                                               std::span<const double> type_ns) const {
-  std::vector<std::uint8_t> classes(size(), 0);
-  if (how == TaskOrder::fifo) return classes;
-  if (how == TaskOrder::given) {
-    for (TaskId id = 0; id < size(); ++id) classes[id] = tasks_[id].priority;
-    return classes;
-  }
+std::vector<double> TaskPlan::ranks(std::span<const double> type_ns) const {
   std::vector<double> rank(size(), 0);
   const std::vector<TaskId> ordered = order();
   for (auto id = ordered.rbegin(); id != ordered.rend(); ++id) {
@@ -131,6 +127,49 @@ std::vector<std::uint8_t> TaskPlan::priorities(TaskOrder how,
     const std::uint8_t type = tasks_[*id].type;
     rank[*id] = behind + (type < type_ns.size() ? type_ns[type] : 1.0);
   }
+  return rank;
+}
+
+std::vector<TaskId> TaskPlan::turns(TaskOrder how, std::span<const double> type_ns) const {
+  std::vector<double> late(size(), 0);
+  if (how == TaskOrder::given) {
+    for (TaskId id = 0; id < size(); ++id) late[id] = tasks_[id].priority;
+  } else if (how == TaskOrder::critical_path) {
+    late = ranks(type_ns);
+    for (double& rank : late) rank = -rank;
+  }
+  std::vector<std::uint32_t> waits(size(), 0);
+  for (const auto& dependents : dependents_) {
+    for (const TaskId id : dependents) ++waits[id];
+  }
+  // Least late first, else as they become ready.
+  using Ready = std::tuple<double, std::uint32_t, TaskId>;
+  std::priority_queue<Ready, std::vector<Ready>, std::greater<>> ready;
+  std::uint32_t came = 0;
+  for (TaskId id = 0; id < size(); ++id) {
+    if (waits[id] == 0) ready.emplace(late[id], came++, id);
+  }
+  std::vector<TaskId> turns;
+  turns.reserve(size());
+  while (!ready.empty()) {
+    turns.push_back(std::get<2>(ready.top()));
+    ready.pop();
+    for (const TaskId id : dependents_[turns.back()]) {
+      if (--waits[id] == 0) ready.emplace(late[id], came++, id);
+    }
+  }
+  return turns;
+}
+
+std::vector<std::uint8_t> TaskPlan::priorities(TaskOrder how,
+                                               std::span<const double> type_ns) const {
+  std::vector<std::uint8_t> classes(size(), 0);
+  if (how == TaskOrder::fifo) return classes;
+  if (how == TaskOrder::given) {
+    for (TaskId id = 0; id < size(); ++id) classes[id] = tasks_[id].priority;
+    return classes;
+  }
+  const std::vector<double> rank = ranks(type_ns);
   // As many tasks in each class: with classes of equal shares of the longest way, all that are
   // ready at a time fall into one or two, and in a simulation of 132 workers half of the gain was
   // lost.
@@ -184,6 +223,12 @@ std::string_view to_string(TaskRunEnd end) {
   constexpr std::array<std::string_view, 5> names{"running", "finished", "stalled", "stopped",
                                                   "stuck"};
   const auto i = static_cast<std::size_t>(end);
+  return i < names.size() ? names[i] : "unknown";
+}
+
+std::string_view to_string(TaskDispatch dispatch) {
+  constexpr std::array<std::string_view, 3> names{"automatic", "dynamic", "fixed"};
+  const auto i = static_cast<std::size_t>(dispatch);
   return i < names.size() ? names[i] : "unknown";
 }
 

@@ -13,6 +13,7 @@ using DeviceAtomic = cuda::atomic_ref<T, cuda::thread_scope_device>;
 
 /// Checks that all it depends on has run, and counts itself. Fails if it is told to.
 struct CheckStep {
+  static constexpr bool spawns = false;
   struct Config {
     std::uint32_t id;
     std::uint32_t first;  ///< of its dependencies
@@ -47,6 +48,7 @@ struct CheckStep {
 
 /// Counts its parts; part `fails` fails.
 struct WideStep {
+  static constexpr bool spawns = false;
   struct Config {
     std::uint32_t first;  ///< of its counters
     std::uint32_t fails;
@@ -62,6 +64,7 @@ struct WideStep {
 
 /// Sees whether all parts have run.
 struct AfterWideStep {
+  static constexpr bool spawns = false;
   struct Config {
     std::uint32_t first;
     std::uint32_t count;
@@ -120,6 +123,7 @@ AATGS_HOST_DEVICE void FibStep::operator()(Group& group, const Config& config) c
 }
 
 struct ReadStep {
+  static constexpr bool spawns = false;
   struct Config {
     const std::uint64_t* from;
   };
@@ -162,6 +166,7 @@ struct OddStep {
 
 /// Writes down when it ran.
 struct OrderStep {
+  static constexpr bool spawns = false;
   struct Config {
     std::uint32_t id;
   };
@@ -175,6 +180,7 @@ struct OrderStep {
 
 /// Goes on until it is told to stop.
 struct LongStep {
+  static constexpr bool spawns = false;
   struct Config {
     std::uint32_t id;
   };

@@ -16,6 +16,7 @@ using namespace std::chrono_literals;
 
 /// Spins for so long; 32 bytes, as configs of small tasks are.
 struct SpinTask {
+  static constexpr bool spawns = false;
   static constexpr unsigned block_threads = 64;
   /// One of them serves. With the registers that the compiler would like, 7 workers fit an H200's
   /// SM and run 330 M empty tasks/s; with these 9, which run 380 M.

@@ -9,6 +9,16 @@
 
 namespace aatgs {
 
+/// Whether tasks of a step may spawn others: unless it says `static constexpr bool spawns = false`.
+template <class Step>
+constexpr bool may_spawn() {
+  if constexpr (requires { Step::spawns; }) {
+    return Step::spawns;
+  } else {
+    return true;
+  }
+}
+
 /// Whether a step of tasks gives a result: it has a type `Result`.
 template <class Step>
 concept HasResult = requires {
@@ -59,7 +69,9 @@ struct StepList<First, Rest...> : StepList<Rest...> {
 ///     AATGS_HOST_DEVICE void operator()(Group& group, const Config& config, Result& out) const;
 ///
 /// with a `TaskGroup`. `block_threads`, `blocks_per_sm` and `scratch_bytes()` are as in any step;
-/// workers are as wide as the widest of them, and so on.
+/// workers are as wide as the widest of them, and so on. A step with `static constexpr bool spawns
+/// = false` cannot spawn, so that graphs of such tasks can be given a fixed schedule
+/// (`TaskDispatch`).
 template <class... S>
 class Steps {
  public:
@@ -70,6 +82,13 @@ class Steps {
   static constexpr std::uint32_t config_pieces =
       std::max({pieces_for(sizeof(typename S::Config))...});
   static constexpr std::uint32_t result_pieces = std::max({detail::result_pieces<S>()...});
+  /// A bit for each type whose tasks may spawn others.
+  static constexpr std::uint32_t spawning = [] {
+    std::uint32_t bits = 0;
+    std::uint32_t bit = 1;
+    ((bits |= may_spawn<S>() ? bit : 0, bit *= 2), ...);
+    return bits;
+  }();
 
   constexpr Steps() = default;
   constexpr explicit Steps(const S&... steps) requires(sizeof...(S) > 0) : list_(steps...) {
@@ -86,8 +105,11 @@ class Steps {
 
   /// Pieces of a config of that type.
   AATGS_HOST_DEVICE static constexpr std::uint32_t config_pieces_of(std::uint32_t type) {
-    constexpr std::uint32_t pieces[] = {pieces_for(sizeof(typename S::Config))...};
-    return pieces[type];
+    // A table would lie in local memory, a trip to the L2 cache away after each fence.
+    std::uint32_t pieces = 0;
+    std::uint32_t i = 0;
+    ((pieces = i++ == type ? pieces_for(sizeof(typename S::Config)) : pieces), ...);
+    return pieces;
   }
 
   [[nodiscard]] std::size_t scratch_bytes() const { return most_scratch(list_); }

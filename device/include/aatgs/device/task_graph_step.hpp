@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/device/scheduled_worker.hpp>
 #include <aatgs/device/task_worker.hpp>
 #include <cstdint>
 
@@ -32,11 +33,18 @@ class TaskGraphStep {
     if (group.block_rank() == 0) begin_worker(memory, group.block_index());
     arm(group, run.graph);
     group.sync_block();
-    TaskWorker<S, Group> worker(steps_, world_, run.graph, group, memory, config,
-                                scratch + own_bytes);
-    worker.deal_roots();
-    group.sync();
-    worker.run();
+    if (run.graph.scheduled != 0) {
+      group.sync();
+      ScheduledWorker<S, Group>(steps_, world_, run.graph, group, memory, config,
+                                scratch + own_bytes)
+          .run();
+    } else {
+      TaskWorker<S, Group> worker(steps_, world_, run.graph, group, memory, config,
+                                  scratch + own_bytes);
+      worker.deal_roots();
+      group.sync();
+      worker.run();
+    }
     group.sync();  // the counts of all workers have come in
     if (group.rank() == 0) summarize(run.graph, out);
   }
@@ -72,6 +80,7 @@ class TaskGraphStep {
       TaskOutcome outcome{};
       outcome.status = node.waits == 0 ? TaskStatus::ready : TaskStatus::pending;
       graph.outcomes[i] = outcome;
+      if (graph.scheduled != 0) graph.open[i] = 1;
     }
     if (graph.staged == graph.configs) return;
     for (std::uint32_t i = group.rank(); i < graph.config_pieces; i += group.size()) {
@@ -93,7 +102,9 @@ class TaskGraphStep {
     out.unfinished =
         graph.tasks + counts.spawned - counts.completed - counts.failed - counts.cancelled;
     out.refused = counts.refused;
+    out.decisions = counts.decisions;
     out.end = static_cast<TaskRunEnd>(run.end);
+    if (out.end == TaskRunEnd::none) out.end = TaskRunEnd::finished;  // all turns have been taken
     if (out.end == TaskRunEnd::finished && out.unfinished != 0) out.end = TaskRunEnd::stalled;
     out.begun_ns = run.begun_ns;
     out.ended_ns = worker_now_ns();

@@ -8,8 +8,9 @@
 namespace aatgs {
 
 /// The group of a task: the threads of one worker (a block, or one CPU thread). `S`: the `Steps`;
-/// `Group`: the grid they are a part of. Calls are those of `device::BlockGroup`, and more.
-template <class S, class Group>
+/// `Group`: the grid they are a part of; `Spawns`: whether the step may spawn. Calls are those of
+/// `device::BlockGroup`, and more.
+template <class S, class Group, bool Spawns>
 class TaskGroup {
  public:
   AATGS_HOST_DEVICE TaskGroup(Group& group, TaskWorkerMemory& memory, const TaskSpawner& spawner,
@@ -84,6 +85,7 @@ class TaskGroup {
   template <class Step>
   [[nodiscard]] AATGS_HOST_DEVICE bool try_spawn(const typename Step::Config& config,
                                                  std::uint32_t next = no_task) {
+    require_spawning();
     return spawner_.make(S::template type_of<Step>(), config, 0, next) != no_task;
   }
 
@@ -94,6 +96,7 @@ class TaskGroup {
   AATGS_HOST_DEVICE std::uint32_t spawn_after(std::uint32_t count,
                                               const typename Step::Config& config,
                                               std::uint32_t next = no_task) {
+    require_spawning();
     const std::uint32_t id = spawner_.make(S::template type_of<Step>(), config, count, next);
     if (id == no_task) refuse();
     return id;
@@ -110,6 +113,10 @@ class TaskGroup {
   }
 
  private:
+  static constexpr void require_spawning() {
+    static_assert(Spawns, "AATGS: a step with spawns = false spawns: take that away");
+  }
+
   AATGS_HOST_DEVICE void refuse() {
     WorkerLocalAtomic<std::uint32_t>(memory_.refused).fetch_add(1, cuda::memory_order_relaxed);
     fail(no_room_to_spawn);

@@ -21,6 +21,7 @@ using WorkerLocalAtomic = cuda::atomic_ref<T, cuda::thread_scope_block>;
 /// worker's first.
 struct alignas(16) TaskWorkerMemory {
   static constexpr std::uint32_t most_local = 16;
+  static constexpr std::uint32_t most_claimed = most_local / 2;  ///< from a queue at once
   static constexpr std::uint32_t most_given = 64;
   static constexpr std::uint32_t most_wide = 8;
   static constexpr std::uint32_t most_free = 32;
@@ -32,6 +33,7 @@ struct alignas(16) TaskWorkerMemory {
   };
   Current current;
   TaskLinks links;               ///< of that, if it is one of the graph
+  ScheduledTask upcoming;        ///< the worker's next turn of a schedule, on its way
   TaskHandle local[most_local];  ///< run next, the last one first
   std::uint32_t local_count;
 
@@ -61,6 +63,9 @@ struct alignas(16) TaskWorkerMemory {
   std::uint32_t completed;
   std::uint32_t failures;
   std::uint32_t cancelled;
+  std::uint32_t handed;
+  std::uint32_t claims;
+  std::uint32_t claimed;
   TaskTypeTime types[most_task_types];
 };
 

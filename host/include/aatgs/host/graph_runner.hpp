@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/host/dispatch_choice.hpp>
 #include <aatgs/host/gpu_execution_context.hpp>
 #include <aatgs/host/task_memory.hpp>
 #include <aatgs/host/task_plan.hpp>
@@ -18,11 +19,14 @@ struct SchedulerOptions {
   std::uint32_t most_tasks = 1 << 16;   ///< of one graph
   std::uint32_t spawn_slots = 1 << 14;  ///< tasks that were spawned and have not ended; 2^n
   TaskOrder order = TaskOrder::critical_path;
+  TaskDispatch dispatch = TaskDispatch::automatic;
+  TaskRules rules{};  ///< of dynamic dispatch
 };
 
 /// What a run of a graph came to.
 struct GraphReport {
   std::uint64_t ticket = 0;
+  TaskDispatch dispatch = TaskDispatch::dynamic;  ///< never automatic
   TaskGraphSummary summary{};
 
   [[nodiscard]] bool all_completed() const {
@@ -38,7 +42,9 @@ struct GraphReport {
 struct GraphState {
   TaskPlan plan;
   TaskGraphMemory memory;
-  std::vector<double> ranked_by;  ///< times of the types, by which the priorities were set
+  std::vector<double> ranked_by;  ///< times of the types, by which the order was set
+  DispatchChoice choice;
+  TaskDispatch dispatch = TaskDispatch::dynamic;  ///< of the last run
   bool in_flight = false;
 };
 
@@ -50,14 +56,14 @@ class GraphRunner {
   using Deadline = std::chrono::nanoseconds;
 
   GraphRunner(Context context, std::unique_ptr<TaskWorldMemory> world,
-              const SchedulerOptions& options, std::uint32_t types);
+              const SchedulerOptions& options, std::uint32_t types, std::uint32_t spawning);
   ~GraphRunner();
   GraphRunner(const GraphRunner&) = delete;
   GraphRunner& operator=(const GraphRunner&) = delete;
 
-  /// Throws `UseError` for a plan with a circle, an empty one, or one of more than `most_tasks`;
-  /// `TimeoutError` if the kernel does not leave the GPU for it, which it does after the graphs on
-  /// their way.
+  /// Throws `UseError` for a plan with a circle, an empty one, one of more than `most_tasks`, or,
+  /// if dispatch is to be fixed, one with tasks that may spawn others; `TimeoutError` if the kernel
+  /// does not leave the GPU for it, which it does after the graphs on their way.
   [[nodiscard]] std::shared_ptr<GraphState> prepare(TaskPlan plan,
                                                     std::span<const TaskPiece> configs,
                                                     std::uint32_t result_pieces);
@@ -81,9 +87,13 @@ class GraphRunner {
   GraphReport collect(const Completion<TaskGraphSummary>& done);
   void learn(const TaskGraphSummary& summary);
   void rank(GraphState& graph);
+  [[nodiscard]] TaskRanking ranking_of(const TaskPlan& plan, std::span<const double> type_ns,
+                                       bool is_fixed) const;
+  [[nodiscard]] bool can_be_fixed(const TaskPlan& plan) const;
   void make_room();
 
   SchedulerOptions options_;
+  std::uint32_t spawning_;  ///< a bit for each type whose tasks may spawn others
   MemoryKind kind_;
   std::unique_ptr<TaskWorldMemory> world_;
   std::vector<double> type_ns_;

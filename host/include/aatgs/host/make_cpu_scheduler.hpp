@@ -16,7 +16,8 @@ template <class S>
 std::unique_ptr<TaskWorldMemory> make_task_world(MemoryKind kind, const SchedulerOptions& options) {
   return std::make_unique<TaskWorldMemory>(
       kind, TaskWorldMemory::Sizes{options.most_tasks, options.spawn_slots, S::config_pieces},
-      static_cast<std::uint64_t>(options.context.step_deadline.count()), options.context.device);
+      static_cast<std::uint64_t>(options.context.step_deadline.count()), options.rules,
+      options.context.device);
 }
 
 /// The options of a scheduler's context; `executor` is what stands behind it.
@@ -27,6 +28,11 @@ inline ContextOptions task_context_options(const SchedulerOptions& options, Exec
   check_options(context);
   if (context.telemetry_policy != TelemetryPolicy::block) {
     throw OptionError("a scheduler needs the report of every run: leave telemetry_policy at block");
+  }
+  const std::uint32_t claimed = options.rules.most_claimed;
+  if (claimed < 1 || claimed > TaskWorkerMemory::most_claimed) {
+    throw OptionError("rules.most_claimed = " + std::to_string(claimed) + ": give it 1 to " +
+                      std::to_string(TaskWorkerMemory::most_claimed));
   }
   return context;
 }

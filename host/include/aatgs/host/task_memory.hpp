@@ -20,7 +20,8 @@ class TaskWorldMemory {
   };
 
   /// Throws `OptionError` for sizes that cannot be, else what `Memory` throws.
-  TaskWorldMemory(MemoryKind kind, const Sizes& sizes, std::uint64_t patience_ns, int device);
+  TaskWorldMemory(MemoryKind kind, const Sizes& sizes, std::uint64_t patience_ns,
+                  const TaskRules& rules, int device);
 
   [[nodiscard]] TaskWorld world() const;
   /// Empties the queues and frees all slots. While no run is on its way.
@@ -33,24 +34,32 @@ class TaskWorldMemory {
   [[nodiscard]] TaskWorld world_at(void* base) const;
 
   Sizes sizes_;
+  TaskRules rules_;
   std::uint32_t queue_slots_;
   std::uint64_t patience_ns_;
   Memory memory_;
+};
+
+/// In which order tasks are to be run, as far as that is free.
+struct TaskRanking {
+  std::vector<std::uint8_t> priorities;  ///< class of each task
+  std::vector<TaskId> turns;             ///< of a fixed schedule; empty if the graph has none
 };
 
 /// Owns a plan's tasks where workers reach them: structure, configs, outcomes and results. Must
 /// outlive its runs. Not thread-safe.
 class TaskGraphMemory {
  public:
-  /// `configs`: the pieces that the plan's tasks point into; `priorities`: the classes of the
-  /// tasks. Throws what `Memory` throws, and `UseError` for a plan with a circle.
+  /// `configs`: the pieces that the plan's tasks point into. Throws what `Memory` throws, and
+  /// `UseError` for a plan with a circle.
   TaskGraphMemory(MemoryKind kind, const TaskPlan& plan, std::span<const TaskPiece> configs,
-                  std::uint32_t result_pieces, std::span<const std::uint8_t> priorities,
-                  int device);
+                  std::uint32_t result_pieces, const TaskRanking& ranking, int device);
 
-  [[nodiscard]] TaskGraphView view() const;
+  /// For a run by the fixed schedule, or not.
+  [[nodiscard]] TaskGraphView view(bool is_fixed) const;
+  [[nodiscard]] bool has_schedule() const { return !schedule_.empty(); }
   /// For the next run. While none is on its way.
-  void set_priorities(std::span<const std::uint8_t> priorities);
+  void set_ranking(const TaskRanking& ranking);
   /// The configs that the next run takes; the host writes them, while no run is on its way.
   [[nodiscard]] TaskPiece* configs() { return staged_.data(); }
   [[nodiscard]] std::vector<TaskOutcome> outcomes() const;
@@ -64,6 +73,7 @@ class TaskGraphMemory {
 
   std::vector<TaskNode> nodes_;
   std::vector<TaskEdge> edges_;
+  std::vector<ScheduledTask> schedule_;
   std::uint32_t result_pieces_;
   std::uint32_t classes_ = 1;
   Buffer<TaskPiece> staged_;

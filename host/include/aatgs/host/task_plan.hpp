@@ -35,6 +35,15 @@ enum class TaskOrder {
   given,  ///< by the tasks' own priorities
 };
 
+/// Which worker runs a task.
+enum class TaskDispatch {
+  automatic,  ///< the faster one, by the first runs of each graph
+  dynamic,    ///< whoever is free when it becomes ready
+  /// The one whose turn it is, in an order that is fixed beforehand: an edge costs less, but work
+  /// is not balanced. Not for graphs that have tasks which may spawn others.
+  fixed,
+};
+
 /// One task of a plan.
 struct PlannedTask {
   std::string name;
@@ -65,12 +74,17 @@ class TaskPlan {
   /// The class of priority of each task. `type_ns`: time of a task by type; all 1 if none is known.
   [[nodiscard]] std::vector<std::uint8_t> priorities(TaskOrder how,
                                                      std::span<const double> type_ns) const;
+  /// The tasks in the order of their turns: each after all that it depends on, else by `how`. The
+  /// plan has no cycle.
+  [[nodiscard]] std::vector<TaskId> turns(TaskOrder how, std::span<const double> type_ns) const;
 
   /// In the language of Graphviz; tasks are coloured by what became of them if that is given.
   [[nodiscard]] std::string to_dot(std::span<const TaskOutcome> outcomes = {}) const;
 
  private:
   void require(TaskId id, const char* what) const;
+  /// Time from the begin of each task to the end of the graph, with workers enough.
+  [[nodiscard]] std::vector<double> ranks(std::span<const double> type_ns) const;
   [[nodiscard]] std::string describe_cycle(std::span<const std::uint32_t> waits) const;
 
   std::vector<PlannedTask> tasks_;
@@ -79,5 +93,6 @@ class TaskPlan {
 
 std::string_view to_string(TaskStatus status);
 std::string_view to_string(TaskRunEnd end);
+std::string_view to_string(TaskDispatch dispatch);
 
 }  // namespace aatgs

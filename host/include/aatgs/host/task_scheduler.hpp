@@ -121,7 +121,7 @@ class TaskScheduler : public GraphRunner {
  public:
   TaskScheduler(Context context, std::unique_ptr<TaskWorldMemory> world,
                 const SchedulerOptions& options)
-      : GraphRunner(std::move(context), std::move(world), options, S::count) {}
+      : GraphRunner(std::move(context), std::move(world), options, S::count, S::spawning) {}
 
   /// Checks a graph and brings it to the workers. Throws `UseError` for a graph with a circle
   /// (which it names), an empty one, or one of more than `most_tasks`; what `Memory` throws.

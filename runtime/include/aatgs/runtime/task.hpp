@@ -102,8 +102,9 @@ struct alignas(16) TaskEdge {
 
 /// Of a task of a graph, what is needed when it runs and ends. One load.
 struct alignas(16) TaskLinks {
-  std::uint32_t parts = 1;      ///< workers that run it side by side, each its own part
-  std::uint32_t result_at = 0;  ///< in pieces
+  std::uint16_t parts = 1;       ///< workers that run it side by side, each its own part
+  std::uint16_t is_awaited = 0;  ///< in a schedule: whether some tasks depend on this one alone
+  std::uint32_t result_at = 0;   ///< in pieces
   std::uint32_t first_edge = 0;
   std::uint32_t edges = 0;  ///< tasks that depend on it
 };
@@ -115,6 +116,15 @@ struct alignas(32) TaskNode {
   std::uint32_t waits = 0;  ///< tasks that it depends on
 };
 static_assert(sizeof(TaskNode) == 32);
+
+/// A task in its turn of a fixed schedule: all that a worker needs to begin and to end it. One
+/// load.
+struct alignas(16) ScheduledTask {
+  TaskLinks links;  ///< without edges to tasks that wait for nothing else; alike for like edges
+  TaskHandle handle;
+  std::uint32_t behind = no_task;  ///< the only task that it depends on, if it is only one
+};
+static_assert(sizeof(ScheduledTask) == 32);
 
 /// The words of a task on which workers meet. Set anew for each run.
 struct TaskCell {
@@ -167,14 +177,26 @@ struct TaskGraphView {
   TaskPiece* configs;       ///< [config_pieces]
   const TaskPiece* staged;  ///< [config_pieces] where the host writes them; may be `configs`
   TaskPiece* results;       ///< the nodes' `result_at` point here
+  /// [scheduled] every part of every task, each behind all that it depends on: turn i is the one of
+  /// worker i mod workers.
+  const ScheduledTask* schedule;
+  std::uint32_t* open;  ///< [tasks] 1 until a task has ended; with a schedule
   std::uint32_t tasks;
   std::uint32_t config_pieces;
-  std::uint32_t classes;  ///< of priority that its tasks have: 0 to this one less 1
+  std::uint32_t classes;    ///< of priority that its tasks have: 0 to this one less 1
+  std::uint32_t scheduled;  ///< 0: workers take tasks as they become ready
 };
 
 /// The config that runs a graph once.
 struct TaskGraphRun {
   TaskGraphView graph;
+};
+
+/// What workers did with tasks that were ready; see `TaskRules`.
+struct TaskDecisions {
+  std::uint64_t handed;   ///< tasks, runs of tasks and hints put into a box
+  std::uint64_t claims;   ///< of entries in the queues
+  std::uint64_t claimed;  ///< entries taken by these
 };
 
 /// The telemetry of that. tasks + spawned == completed + failed + cancelled + unfinished.
@@ -190,6 +212,7 @@ struct TaskGraphSummary {
   std::uint64_t refused;     ///< calls of spawn for which there was no room
   std::uint64_t begun_ns;    ///< of the workers' clock
   std::uint64_t ended_ns;
+  TaskDecisions decisions;
   TaskTypeTime types[most_task_types];
 };
 

@@ -52,6 +52,7 @@ struct NearTile {
 
 /// A(k,k) becomes its own Cholesky factor. Fails with row + 1 at a pivot that is not positive.
 struct FactorTile {
+  static constexpr bool spawns = false;
   struct Config {
     std::uint32_t k;
   };
@@ -91,6 +92,7 @@ struct FactorTile {
 
 /// A(i,k) becomes A(i,k) L(k,k)^-T.
 struct SolveTile {
+  static constexpr bool spawns = false;
   struct Config {
     std::uint32_t i;
     std::uint32_t k;
@@ -126,6 +128,7 @@ struct SolveTile {
 
 /// A(i,j) becomes A(i,j) - A(i,k) A(j,k)^T.
 struct UpdateTile {
+  static constexpr bool spawns = false;
   struct Config {
     std::uint32_t i;
     std::uint32_t j;

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <aatgs/device/ahead_copy.hpp>
+#include <aatgs/device/task_at_work.hpp>
+#include <cstdint>
+
+namespace aatgs {
+
+/// One worker of a run with a fixed schedule (static scheduling, cyclic): it takes the tasks of its
+/// turns in their order and waits for each by watching one word. Nobody is told that a task has
+/// become ready, so that from the end of one task to the begin of another it takes two trips
+/// through the L2 cache. All threads of the worker make one and call it together.
+///
+/// No worker waits for ever: the first turn of all that has not ended depends on earlier ones only,
+/// and its worker has ended its own earlier ones.
+template <class S, class Group>
+class ScheduledWorker {
+ public:
+  AATGS_HOST_DEVICE ScheduledWorker(const S& steps, const TaskWorld& world,
+                                    const TaskGraphView& graph, Group& group,
+                                    TaskWorkerMemory& memory, TaskPiece* config, void* scratch)
+      : graph_(graph),
+        group_(group),
+        memory_(memory),
+        work_(steps, world, graph, group, memory, config, scratch),
+        next_(group.block_index()) {}
+
+  /// Until all its turns have been taken, or the run is stopped.
+  AATGS_HOST_DEVICE void run() {
+    if (work_.leads()) bring_turn(group_.task_lanes());
+    for (;;) {
+      if (work_.leads()) take_turn(group_.task_lanes());
+      group_.sync_block();
+      // Read here: the first lanes may be at the next task when the others come to the end of this.
+      const TaskWorkerMemory::Current current = memory_.current;
+      if (current.task.id == no_task) break;
+      if (!current.task.is_to_cancel()) work_.perform(current.task);
+      group_.sync_block();
+      if (current.edges > decltype(group_.task_lanes())::size()) {
+        finish_by_all(current.edges);
+      } else if (work_.leads()) {
+        finish(group_.task_lanes(), current.edges);
+      }
+    }
+    if (work_.first()) work_.flush();
+  }
+
+ private:
+  /// Begins to bring the next turn into the worker's scratch.
+  template <DealingLanes L>
+  AATGS_HOST_DEVICE void bring_turn(L lanes) const {
+    if (next_ >= graph_.scheduled) return;
+    constexpr std::uint32_t pieces = sizeof(ScheduledTask) / sizeof(TaskPiece);
+    for (std::uint32_t i = lanes.rank(); i < pieces; i += lanes.size()) {
+      begin_copy(reinterpret_cast<TaskPiece*>(&memory_.upcoming) + i,
+                 reinterpret_cast<const TaskPiece*>(graph_.schedule + next_) + i);
+    }
+  }
+
+  /// The next turn's task becomes the one at work, once what it depends on has ended; or `no_task`.
+  template <DealingLanes L>
+  AATGS_HOST_DEVICE void take_turn(L lanes) {
+    work_.task.id = no_task;
+    const bool stops = memory_.taken % look_up_every == 0 && work_.look_for_end(lanes);
+    if (!stops && next_ < graph_.scheduled) {
+      finish_copies();
+      lanes.from_first(0);
+      const ScheduledTask turn = memory_.upcoming;
+      lanes.from_first(0);  // all have read
+      next_ += group_.block_count();
+      work_.task = turn.handle;
+      work_.links = turn.links;
+      std::uint32_t& word =
+          turn.behind == no_task ? graph_.cells[turn.handle.id].waiting : graph_.open[turn.behind];
+      auto what = TaskRelease::wait;
+      work_.bring_near(lanes, [&] {
+        if (lanes.rank() == 0) what = look_and_acquire(word);
+      });
+      bring_turn(lanes);
+      watch(lanes, word, what);
+      if (what == TaskRelease::cancel && turn.behind != no_task) {
+        store_shared(&graph_.outcomes[turn.handle.id].cause, turn.behind);
+      }
+    }
+    if (lanes.rank() != 0) return;
+    if (work_.task.id != no_task) work_.begin();
+    work_.tell_all();
+  }
+
+  /// Until the task at work is released, which this lane has looked for once, or the run is
+  /// stopped.
+  template <DealingLanes L>
+  AATGS_HOST_DEVICE void watch(L lanes, std::uint32_t& word, TaskRelease& what) {
+    for (std::uint32_t looks = 1;; ++looks) {
+      what = static_cast<TaskRelease>(lanes.from_first(static_cast<std::uint32_t>(what)));
+      if (what != TaskRelease::wait) break;
+      if (looks % look_up_every == 0 && work_.look_for_end(lanes)) {
+        work_.task.id = no_task;
+        return;
+      }
+      KeepWaiting{}();
+      if (lanes.rank() == 0 && look_at_watched(word) != TaskRelease::wait) {
+        what = look_and_acquire(word);
+      }
+    }
+    if (what == TaskRelease::cancel) work_.task = work_.task.to_cancel();
+  }
+
+  /// What comes of the task at work, which has run or was to be cancelled: the tasks that wait for
+  /// others too are released one by one, those that wait for this one alone all at once.
+  template <DealingLanes L>
+  AATGS_HOST_DEVICE void finish(L lanes, std::uint32_t edges) {
+    constexpr std::uint64_t holds = std::uint64_t{1} << 63;
+    std::uint64_t packed = 0;
+    if (lanes.rank() == 0) {
+      const TaskEnding ending = work_.settle();
+      packed = ending.packed() | (can_hold(ending) ? holds : 0);
+    }
+    packed = lanes.from_first(packed);
+    const TaskEnding ending = TaskEnding::unpacked(packed & ~holds);
+    if (ending.id == no_task) return;
+    if ((packed & holds) != 0) {
+      held_ += edges != 0 ? 1 : 0;
+      if (lanes.rank() == 0) work_.note_end(ending);
+      return;
+    }
+    const bool has_edge = lanes.rank() < edges;
+    if (has_edge && ending.cancels()) tell_cause(ending, work_.edge);
+    detail::order_workers();
+    if (has_edge) release(ending, work_.edge, held_ + 1);
+    held_ = 0;
+    if (lanes.rank() == 0) end(ending);
+  }
+
+  /// Whether nothing is to be released yet: the worker's next task has the same dependents, so that
+  /// they wait for that one as well. (A fence costs 600 cycles of an H200, and a counter on which
+  /// many meet serves one of them at a time.) One thread.
+  [[nodiscard]] AATGS_HOST_DEVICE bool can_hold(const TaskEnding& ending) const {
+    const TaskLinks& links = work_.links;
+    if (links.is_awaited != 0 || ending.id == no_task) return false;
+    if (links.edges == 0) return true;
+    if (ending.cancels() || next_ >= graph_.scheduled) return false;
+    finish_copies();
+    const TaskLinks& upcoming = memory_.upcoming.links;
+    return upcoming.parts == 1 && upcoming.edges == links.edges &&
+           upcoming.first_edge == links.first_edge;
+  }
+
+  /// The same by all threads, for a task that many depend on.
+  AATGS_HOST_DEVICE void finish_by_all(std::uint32_t edges) {
+    const TaskEdge* const edge = graph_.edges + memory_.links.first_edge;
+    if (work_.first()) memory_.ending = work_.settle().packed();
+    group_.sync_block();
+    const TaskEnding ending = TaskEnding::unpacked(memory_.ending);
+    if (ending.id == no_task) return;
+    for (std::uint32_t i = group_.block_rank(); i < edges; i += group_.block_size()) {
+      if (ending.cancels()) tell_cause(ending, edge[i]);
+    }
+    detail::order_workers();
+    for (std::uint32_t i = group_.block_rank(); i < edges; i += group_.block_size()) {
+      release(ending, edge[i], 1);
+    }
+    if (work_.first()) end(ending);
+  }
+
+  AATGS_HOST_DEVICE void tell_cause(const TaskEnding& ending, const TaskEdge& edge) const {
+    store_shared(&graph_.outcomes[edge.target.id].cause, ending.id);
+  }
+  AATGS_HOST_DEVICE void release(const TaskEnding& ending, const TaskEdge& edge,
+                                 std::uint32_t count) const {
+    release_watched(graph_.cells[edge.target.id].waiting, ending.cancels(), count);
+  }
+  AATGS_HOST_DEVICE void end(const TaskEnding& ending) {
+    release_watched(graph_.open[ending.id], ending.cancels());
+    work_.note_end(ending);
+  }
+
+  static constexpr std::uint32_t look_up_every = 64;
+
+  const TaskGraphView& graph_;
+  Group& group_;
+  TaskWorkerMemory& memory_;
+  TaskAtWork<S, Group, false> work_;
+  std::uint32_t next_;  ///< turn of this worker
+  std::uint32_t held_ =
+      0;  ///< tasks with the same dependents that have ended but not released them
+};
+
+}  // namespace aatgs
