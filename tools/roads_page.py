@@ -163,9 +163,7 @@ def classes_of(result, step):
 
 STREAM_CAVEAT = (
     "What a step that streams memory takes in one block depends on how many loads the compiler keeps",
-    "on their way in the kernel around it, and that may differ by road. On all SMs the others that",
-    "the host polls answer when block 0 is done, ours when all blocks are: what the README says under",
-    "\"What it costs\" of the run that it describes holds here, too.",
+    "on their way in the kernel around it, and that may differ by road.",
     "",
 )
 

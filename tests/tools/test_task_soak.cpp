@@ -52,7 +52,8 @@ TEST_CASE("task soak: tasks that do not run, or whose spawn is refused, go unsee
   const Tally unmarked = run([&](const TaskSoakSteps& steps, const SchedulerOptions& options) {
     std::uint64_t* sum = nullptr;
     steps.visit(0, [&](const auto& step) { sum = step.sum; });
-    return make_cpu_scheduler(TaskSoakSteps(SoakTask{sum}, JoinTask{&elsewhere}), options);
+    return make_cpu_scheduler(TaskSoakSteps(SoakTask{sum}, JoinTask{&elsewhere}, FlatTask{sum}),
+                              options);
   });
   CHECK(unmarked.wrong > 0);
   CHECK(unmarked.first == "the marks of the tasks do not add up");

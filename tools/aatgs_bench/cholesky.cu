@@ -125,14 +125,14 @@ class Streams {
 };
 
 template <class Run>
-std::vector<double> sample_ms(TiledCholesky& cholesky, const std::vector<double>& a,
+std::vector<double> sample_ms(TiledCholesky& cholesky, const std::vector<double>& a, int warm_ups,
                               const Run& run) {
   std::vector<double> ms;
-  for (int i = 0; i < 6; ++i) {
+  for (int i = 0; i < warm_ups + 5; ++i) {
     cholesky.set(a);
     const std::uint64_t begin = host_now_ns();
     run();
-    if (i > 0) ms.push_back(static_cast<double>(host_now_ns() - begin) * 1e-6);
+    if (i >= warm_ups) ms.push_back(static_cast<double>(host_now_ns() - begin) * 1e-6);
   }
   const double error = error_of(cholesky.get(), a);
   if (!(error < 1e-6)) throw Error("a factorisation is off by " + std::to_string(error));
@@ -148,7 +148,7 @@ std::vector<double> by_scheduler(const Plan& plan, TiledCholesky& cholesky,
   options.order = order;
   auto scheduler = make_scheduler(cholesky.steps(), options);
   auto graph = scheduler->prepare(cholesky.graph());
-  return sample_ms(cholesky, a, [&] {
+  return sample_ms(cholesky, a, 2 * DispatchChoice::trials + 2, [&] {
     if (!scheduler->run(graph, patience).all_completed()) {
       throw Error("a factorisation's tasks did not all complete");
     }
@@ -176,7 +176,7 @@ void measure_cholesky(const Plan& plan, Report& report) {
       [&](TiledCholesky& cholesky, const auto& a) {
         const TaskGraph<S> graph = cholesky.graph();
         Streams streams(cholesky.steps(), graph, plan.context.device);
-        return sample_ms(cholesky, a, [&] { streams.run(); });
+        return sample_ms(cholesky, a, 1, [&] { streams.run(); });
       });
 }
 

@@ -64,6 +64,7 @@ using Graph = TaskGraph<S>;
 constexpr auto patience = 20s;
 constexpr std::uint64_t longest_short_ns = 5000;
 constexpr std::uint32_t links = 2000;  // of the chain
+constexpr int warm_up_runs = 2 * DispatchChoice::trials + 2;
 constexpr int trees = 400;  // of 585 tasks: at once, as a queue has them, they fit the spawn slots
 
 /// A random graph of 10,000 tasks.
@@ -105,6 +106,7 @@ struct RandomGraph {
 };
 
 std::unique_ptr<Scheduler> make(const Plan& plan, std::uint32_t each_sm,
+                                TaskDispatch dispatch = TaskDispatch::automatic,
                                 TaskOrder order = TaskOrder::critical_path) {
   SchedulerOptions options;
   options.context = plan.context;
@@ -114,23 +116,26 @@ std::unique_ptr<Scheduler> make(const Plan& plan, std::uint32_t each_sm,
   options.context.workers = gpu_multiprocessors(plan.context.device) * each_sm;
   options.spawn_slots = 1 << 18;
   options.order = order;
+  options.dispatch = dispatch;
   return make_scheduler(S(SpinTask{}, LongTask{}, TreeTask{}), options);
 }
 
-/// Runs the graph for about as long as the plan says; `value` of each report is a sample.
+/// Runs the graph for about as long as the plan says, after the runs by which the scheduler
+/// chooses; `value` of each report is a sample.
 template <class Value>
 std::vector<double> sample(const Plan& plan, Scheduler& scheduler, const Graph& graph,
                            const Value& value) {
   auto prepared = scheduler.prepare(graph);
   std::vector<double> samples;
   const std::uint64_t begin = host_now_ns();
-  for (int run = 0; run < 5 || static_cast<double>(host_now_ns() - begin) < plan.seconds * 1e9;
+  for (int run = 0;
+       run < warm_up_runs + 5 || static_cast<double>(host_now_ns() - begin) < plan.seconds * 1e9;
        ++run) {
     const std::uint64_t queued = host_now_ns();
     const GraphReport report = scheduler.run(prepared, patience);
     const double us = static_cast<double>(host_now_ns() - queued) * 1e-3;
     if (!report.all_completed()) throw Error("a benchmark's tasks did not all complete");
-    if (run >= 2) samples.push_back(value(report, us));
+    if (run >= warm_up_runs) samples.push_back(value(report, us));
   }
   return samples;
 }
@@ -172,15 +177,15 @@ class Tasks {
     });
   }
 
-  void fan(std::uint32_t each_sm) {
+  void fan(std::uint32_t each_sm, TaskDispatch dispatch = TaskDispatch::automatic) {
     const std::string what = "from the end of one task over 4096 behind it to the start of a join";
-    add("fan_" + std::to_string(each_sm), "us", what, [&] {
+    add("fan_" + std::to_string(each_sm) + suffix(dispatch), "us", what, [&] {
       Graph graph;
       const TaskId fork = graph.add<SpinTask>("fork", {});
       std::vector<TaskId> middle;
       for (int i = 0; i < 4096; ++i) middle.push_back(graph.add<SpinTask>("fan", {}, {fork}));
       const TaskId join = graph.add<SpinTask>("join", {}, middle);
-      const auto scheduler = make(plan_, each_sm);
+      const auto scheduler = make(plan_, each_sm, dispatch);
       auto prepared = scheduler->prepare(graph);
       std::vector<double> samples;
       for (int run = 0; run < 30; ++run) {
@@ -189,7 +194,7 @@ class Tasks {
         }
         const std::vector<TaskOutcome> outcomes = prepared.outcomes();
         const std::uint64_t ns = outcomes[join].started_ns - outcomes[fork].finished_ns;
-        if (run >= 5) samples.push_back(static_cast<double>(ns) * 1e-3);
+        if (run >= warm_up_runs) samples.push_back(static_cast<double>(ns) * 1e-3);
       }
       return samples;
     });
@@ -200,10 +205,12 @@ class Tasks {
     const RandomGraph layers(width);
     const std::vector<std::uint64_t> ns(RandomGraph::tasks, 2000);
     const std::string shape = "10,000 tasks of 2 us in layers of " + std::to_string(width);
-    add(name + "_resident", "us", shape + ", queue to report", [&] {
-      return sample(plan_, *make(plan_, each_sm), layers.graph(ns),
-                    [](const GraphReport&, double us) { return us; });
-    });
+    for (const TaskDispatch dispatch : {TaskDispatch::automatic, TaskDispatch::dynamic}) {
+      add(name + "_resident" + suffix(dispatch), "us", shape + ", queue to report", [&] {
+        return sample(plan_, *make(plan_, each_sm, dispatch), layers.graph(ns),
+                      [](const GraphReport&, double us) { return us; });
+      });
+    }
     add(name + "_cuda_graph", "us", "the same as one CUDA graph, launch to synchronise",
         [&] { return cuda_graph(layers); });
   }
@@ -223,11 +230,18 @@ class Tasks {
         {"mixed_critical_path", TaskOrder::critical_path}, {"mixed_fifo", TaskOrder::fifo}};
     for (const auto& [road, order] : orders) {
       add(road, "us", "10,000 tasks of a random graph, one in ten of 20 us, the others of 1 us",
-          [&] { return sample(plan_, *make(plan_, 1, order), tasks.graph(ns), device_us); });
+          [&] {
+            return sample(plan_, *make(plan_, 1, TaskDispatch::automatic, order), tasks.graph(ns),
+                          device_us);
+          });
     }
   }
 
  private:
+  static std::string suffix(TaskDispatch dispatch) {
+    return dispatch == TaskDispatch::dynamic ? "_dynamic" : "";
+  }
+
   std::vector<double> resubmit(const RandomGraph& layers, const std::vector<std::uint64_t>& ns) {
     auto scheduler = make(plan_, 4);
     auto prepared = scheduler->prepare(layers.graph(ns));
@@ -300,9 +314,10 @@ void measure_tasks(const Plan& plan, Report& report) {
   Tasks tasks(plan, report);
   for (const std::uint32_t each_sm : {1U, 4U, 9U}) tasks.rate(each_sm);
   tasks.edge();
-  for (const std::uint32_t each_sm : {1U, 4U, 9U}) tasks.fan(each_sm);
-  tasks.layers("graph_10k", 100, 1);
-  tasks.layers("graph_10k_wide", 500, 4);
+  for (const std::uint32_t each_sm : {1U, 4U, 8U, 9U}) tasks.fan(each_sm);
+  tasks.fan(8, TaskDispatch::dynamic);
+  tasks.layers("graph_10k", 100, 4);
+  tasks.layers("graph_10k_wide", 500, 9);
   tasks.again();
   tasks.mixed();
   measure_cholesky(plan, report);

@@ -11,7 +11,7 @@ struct Counts {
   std::uint64_t block = 1'000'000'000;  ///< configs
   std::uint64_t grid = 100'000'000;     ///< configs
   std::uint64_t cycles = 2000;          ///< contexts made and ended
-  std::uint64_t aborts = 3000;          ///< memory grows by 78 MiB in steps, some after 600 (H200)
+  std::uint64_t aborts = 3000;          ///< memory grows in steps, some after 2,000 (H200)
   std::uint64_t kills = 10;             ///< processes
   std::uint64_t tasks = 1'000'000'000;
 };

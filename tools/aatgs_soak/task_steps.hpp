@@ -49,9 +49,9 @@ struct JoinTask {
   }
 };
 
-/// Adds its mark, spawns its children and a join behind them. In a wide task each part does its
-/// share of the marks, and nothing is spawned.
-struct SoakTask {
+/// Adds its mark, or fails. In a wide task each part does its share of the marks.
+struct FlatTask {
+  static constexpr bool spawns = false;
   struct Config {
     TaskDraw draw;
     std::uint32_t depth;
@@ -61,11 +61,22 @@ struct SoakTask {
   template <class Group>
   AATGS_HOST_DEVICE void operator()(Group& group, const Config& config) const {
     if (group.rank() != 0) return;
-    if (config.draw.fails(config.fail_one_in)) {
-      if (group.part() == 0) group.fail(task_fail_code);
-      return;
+    if (!config.draw.fails(config.fail_one_in)) {
+      add_mark(sum, config.draw.mark());
+    } else if (group.part() == 0) {
+      group.fail(task_fail_code);
     }
-    add_mark(sum, config.draw.mark());
+  }
+};
+
+/// The same, and spawns its children and a join behind them, if it is not wide.
+struct SoakTask {
+  using Config = FlatTask::Config;
+  std::uint64_t* sum;
+  template <class Group>
+  AATGS_HOST_DEVICE void operator()(Group& group, const Config& config) const {
+    FlatTask{sum}(group, config);
+    if (group.rank() != 0 || config.draw.fails(config.fail_one_in)) return;
     const std::uint32_t children = config.draw.children(config.depth);
     if (children == 0 || group.parts() > 1) return;
     const std::uint32_t join = group.template continue_after<JoinTask>(children, {config.draw});
@@ -76,7 +87,7 @@ struct SoakTask {
   }
 };
 
-using TaskSoakSteps = Steps<SoakTask, JoinTask>;
+using TaskSoakSteps = Steps<SoakTask, JoinTask, FlatTask>;
 using TaskSoakScheduler = TaskScheduler<TaskSoakSteps>;
 
 /// How schedulers are made; tests put in faulty ones.

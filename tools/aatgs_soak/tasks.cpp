@@ -49,11 +49,11 @@ struct DrawnTask {
   std::uint32_t parts;
 };
 
-DrawnTask draw_task(Random& random, std::uint32_t fail_one_in) {
+DrawnTask draw_task(Random& random, std::uint32_t fail_one_in, bool may_spawn) {
   DrawnTask task{{{random.next()}, 0, fail_one_in}, 1};
   if (random.one_in(16)) {
     task.parts = 2 + static_cast<std::uint32_t>(random.below(40));
-  } else if (random.one_in(4)) {
+  } else if (may_spawn && random.one_in(4)) {
     task.config.depth = 1 + static_cast<std::uint32_t>(random.below(4));
   }
   return task;
@@ -81,7 +81,8 @@ std::string describe(const TaskGraphSummary& s, const TaskExpectation& e) {
 }
 
 std::string describe(const TaskLoad& load) {
-  return "a graph of " + std::to_string(load.outcomes.size()) + " tasks";
+  return "a graph of " + std::to_string(load.outcomes.size()) + " tasks, dispatch " +
+         std::string(to_string(load.dispatch));
 }
 
 void check_run(const TaskGraphSummary& s, const TaskExpectation& e, Tally& tally) {
@@ -121,6 +122,10 @@ TaskExpectation& TaskExpectation::operator+=(const TaskExpectation& more) {
 
 TaskLoad draw_tasks(Random& random, std::uint32_t most) {
   TaskLoad load;
+  // Without spawning, the schedule may be fixed.
+  const bool may_spawn = !random.one_in(3);
+  const TaskDispatch dispatches[] = {TaskDispatch::automatic, TaskDispatch::fixed};
+  if (!may_spawn) load.dispatch = random.pick(dispatches);
   const auto tasks = 1 + static_cast<std::uint32_t>(random.below(most));
   const std::uint32_t rates[] = {0, 0, 2000, 100};
   const std::uint32_t fail_one_in = random.pick(rates);
@@ -128,23 +133,28 @@ TaskLoad draw_tasks(Random& random, std::uint32_t most) {
   const std::uint32_t reach = random.pick(reaches);
   std::vector<TaskId> before;
   for (TaskId id = 0; id < tasks && load.expected.tasks() < most; ++id) {
-    const DrawnTask task = draw_task(random, fail_one_in);
+    const DrawnTask task = draw_task(random, fail_one_in, may_spawn);
     before.clear();
     bool runs = true;
     for (std::uint64_t i = id == 0 ? 0 : random.below(4); i > 0; --i) {
       before.push_back(id - 1 - static_cast<TaskId>(random.below(std::min(id, reach))));
       runs = runs && load.outcomes[before.back()] == TaskStatus::completed;
     }
-    load.graph.add<SoakTask>("task", task.config, before,
-                             {task.parts, static_cast<std::uint8_t>(random.below(8))});
+    const TaskOptions options{task.parts, static_cast<std::uint8_t>(random.below(8))};
+    if (may_spawn) {
+      load.graph.add<SoakTask>("task", task.config, before, options);
+    } else {
+      load.graph.add<FlatTask>("task", task.config, before, options);
+    }
     if (!runs) load.expected.cancelled += 1;
     load.outcomes.push_back(runs ? expect(task, load.expected) : TaskStatus::cancelled);
   }
   return load;
 }
 
-Tally run_tasks(const TaskLoad& load, std::uint32_t runs, const SchedulerOptions& options,
+Tally run_tasks(const TaskLoad& load, std::uint32_t runs, SchedulerOptions options,
                 const SchedulerMaker& make, Watch& watch) {
+  options.dispatch = load.dispatch;
   Tally tally;
   tally.contexts = 1;
   Buffer<std::uint64_t> sum(
@@ -152,7 +162,8 @@ Tally run_tasks(const TaskLoad& load, std::uint32_t runs, const SchedulerOptions
       options.context.device);
   watch.note(describe(load) + "\n");
   watch.cell(0).doing = "running graphs";
-  auto scheduler = make(TaskSoakSteps(SoakTask{sum.data()}, JoinTask{sum.data()}), options);
+  auto scheduler = make(
+      TaskSoakSteps(SoakTask{sum.data()}, JoinTask{sum.data()}, FlatTask{sum.data()}), options);
   auto graph = scheduler->prepare(load.graph);
   for (std::uint32_t run = 0; run < runs && tally.errors() == 0; ++run) {
     check_run(scheduler->run(graph, 20s).summary, load.expected, tally);

@@ -23,13 +23,15 @@ struct TaskLoad {
   TaskGraph<TaskSoakSteps> graph;
   std::vector<TaskStatus> outcomes;
   TaskExpectation expected;
+  TaskDispatch dispatch = TaskDispatch::automatic;
 };
 
 /// At most about `most` tasks, spawned ones among them.
 TaskLoad draw_tasks(Random& random, std::uint32_t most);
 
-/// Runs a load some times on a new scheduler, and checks every run and every task.
-Tally run_tasks(const TaskLoad& load, std::uint32_t runs, const SchedulerOptions& options,
+/// Runs a load some times on a new scheduler, dispatched as the load says, and checks every run and
+/// every task.
+Tally run_tasks(const TaskLoad& load, std::uint32_t runs, SchedulerOptions options,
                 const SchedulerMaker& make, Watch& watch);
 
 /// Tasks through random graphs with spawning, failures and cancellations.

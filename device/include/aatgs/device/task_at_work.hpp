@@ -111,6 +111,9 @@ class TaskAtWork {
     ++memory_.taken;
     const bool of_graph = is_of_graph(task);
     if (task.is_to_cancel()) {
+      // In a schedule all parts of a task come here, else it comes once.
+      bool failed = false;
+      if (!Spawns && memory_.links.parts != 1 && !is_last_part(failed)) return {};
       if (of_graph) return end_of_graph(task.id, TaskStatus::cancelled);
       memory_.code = spawner.code_of(task.id);
       return end_spawned(TaskStatus::cancelled);
