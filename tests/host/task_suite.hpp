@@ -76,6 +76,20 @@ struct RandomGraph {
     }
     CHECK(amiss == 0);
   }
+  /// Cancelled tasks that do not name one that did not complete, and on which they depend.
+  [[nodiscard]] std::uint32_t wrong_causes(const std::vector<TaskOutcome>& outcomes) const {
+    std::uint32_t amiss = 0;
+    for (TaskId id = 0; id < expected.size(); ++id) {
+      if (expected[id] != TaskStatus::cancelled) continue;
+      const TaskId cause = outcomes[id].cause;
+      if (cause < expected.size() && expected[cause] != TaskStatus::completed) {
+        const auto after = graph.plan().dependents(cause);
+        if (std::find(after.begin(), after.end(), id) != after.end()) continue;
+      }
+      ++amiss;
+    }
+    return amiss;
+  }
   void clear() { ran.upload(std::vector<std::uint32_t>(ran.size(), 0)); }
 
   Buffer<std::uint32_t> ran;
@@ -428,6 +442,341 @@ TEST_CASE("tasks: an abort waits for a graph that does not end") {
   const auto stats = scheduler->context().stats();
   CHECK(stats.submitted == stats.completed + stats.failed + stats.dropped);
   CHECK_THROWS_AS(scheduler->submit(prepared), UseError);
+}
+
+// ---- fixed schedules
+
+inline SchedulerOptions by_schedule() {
+  SchedulerOptions options;
+  options.dispatch = TaskDispatch::fixed;
+  return options;
+}
+
+TEST_CASE("fixed schedule: a turn is skipped, taken twice or too early, or a failure misses one") {
+  for (const TaskOrder order : {TaskOrder::critical_path, TaskOrder::fifo, TaskOrder::given}) {
+    for (const double fail_share : {0.0, 0.02}) {
+      CAPTURE(fail_share);
+      RandomGraph random(brief_or(300, 3000), fail_share, 7);
+      SchedulerOptions options = by_schedule();
+      options.order = order;
+      auto scheduler = make_test_scheduler(random.steps(), options);
+      auto graph = scheduler->prepare(random.graph);
+      for (int run = 0; run < 4; ++run) {
+        CAPTURE(run);
+        const GraphReport report = scheduler->run(graph);
+        CHECK(report.dispatch == TaskDispatch::fixed);
+        const auto outcomes = graph.outcomes();
+        random.check(report.summary, outcomes);
+        CHECK(random.wrong_causes(outcomes) == 0);
+        random.clear();
+      }
+      for (TaskId id = 0; id < random.expected.size(); ++id) {
+        if (random.expected[id] != TaskStatus::cancelled) continue;
+        CHECK(graph.explain(id).find("failed with code") != std::string::npos);
+        break;
+      }
+    }
+  }
+}
+
+TEST_CASE(
+    "fixed schedule: parts are lost, doubled or not waited for, or cancelled once for each part") {
+  const std::vector<std::uint32_t> widths{2, 3, 16, 100, 37, 5, 64, 9, 11, 200, 2, 3};
+  std::uint32_t total = 0;
+  for (const std::uint32_t width : widths) total += width;
+  Buffer<std::uint32_t> ran = test_buffer<std::uint32_t>(total + 8);
+  TestGraph graph;
+  std::vector<TaskId> wides;
+  std::vector<TaskId> joins;
+  std::uint32_t first = 0;
+  for (const std::uint32_t width : widths) {
+    std::vector<TaskId> before;
+    if (!wides.empty()) before.push_back(wides[wides.size() / 2]);
+    wides.push_back(graph.add<WideStep>("wide", {first, no_task}, before, {.parts = width}));
+    joins.push_back(graph.add<AfterWideStep>("join", {first, width}, {wides.back()}));
+    first += width;
+  }
+  const TaskId all = graph.add<AfterWideStep>("all", {0, total}, wides);
+  const TaskId bad = graph.add<WideStep>("bad", {total, 2}, {joins[0]}, {.parts = 3});
+  const TaskId never = graph.add<AfterWideStep>("never", {0, 1}, {bad});
+  const TaskId wide_never =
+      graph.add<WideStep>("wide never", {total + 3, no_task}, {bad, joins[1]}, {.parts = 5});
+  const TaskId last = graph.add<AfterWideStep>("last", {0, 1}, {wide_never, all});
+  auto scheduler = make_test_scheduler(test_steps(WideStep{ran.data()}, AfterWideStep{ran.data()}),
+                                       by_schedule());
+  auto prepared = scheduler->prepare(graph);
+  for (std::uint32_t run = 1; run <= 3; ++run) {
+    const GraphReport report = scheduler->run(prepared);
+    CHECK(report.dispatch == TaskDispatch::fixed);
+    CHECK(report.summary.end == TaskRunEnd::finished);
+    CHECK(report.summary.completed == wides.size() + joins.size() + 1);
+    CHECK(report.summary.failed == 1);
+    CHECK(report.summary.cancelled == 3);
+    const auto outcomes = prepared.outcomes();
+    CHECK(outcomes[bad].code == 43);
+    CHECK(outcomes[never].status == TaskStatus::cancelled);
+    CHECK(outcomes[wide_never].status == TaskStatus::cancelled);
+    CHECK(outcomes[last].status == TaskStatus::cancelled);
+    CHECK(prepared.explain(last) ==
+          "task 'last' was cancelled because task 'wide never' was cancelled because task 'bad' "
+          "failed with code 43");
+    for (std::size_t i = 0; i < widths.size(); ++i) {
+      CHECK(prepared.result<AfterWideStep>(joins[i]).ran == run * widths[i]);
+    }
+    CHECK(prepared.result<AfterWideStep>(all).ran == run * total);
+    const auto times = ran.download();
+    for (std::uint32_t i = 0; i < 3; ++i) CHECK(times[total + i] == run);
+    for (std::uint32_t i = 3; i < 8; ++i) CHECK(times[total + i] == 0);
+  }
+}
+
+TEST_CASE("fixed schedule: what a worker holds back is given to the wrong one, late or never") {
+  const std::uint32_t width = brief_or(200, 2000);
+  Buffer<std::uint32_t> ran = test_buffer<std::uint32_t>(width + 3);
+  Buffer<std::uint32_t> wrong = test_buffer<std::uint32_t>(1);
+  Buffer<std::uint32_t> dependencies = test_buffer<std::uint32_t>(2 * width + 1);
+  TestGraph graph;
+  graph.add<CheckStep>("fork", {0, 0, 0, 0, 0});
+  // Joined by one, by the other, or by both: mostly as the one before.
+  std::vector<TaskId> joined[2];
+  std::mt19937 random(8);
+  std::uint32_t by = 1;
+  for (std::uint32_t i = 1; i <= width; ++i) {
+    graph.add<CheckStep>("fan", {i, 0, 1, 0, 0}, {0});
+    if (random() % 4 == 0) by = 1 + random() % 3;
+    for (const std::uint32_t join : {0U, 1U}) {
+      if ((by >> join & 1) != 0) joined[join].push_back(i);
+    }
+  }
+  std::vector<std::uint32_t> all{0};
+  TaskId joins[2];
+  for (const std::uint32_t join : {0U, 1U}) {
+    const CheckStep::Config config{width + 1 + join, static_cast<std::uint32_t>(all.size()),
+                                   static_cast<std::uint32_t>(joined[join].size()), 0, 0};
+    all.insert(all.end(), joined[join].begin(), joined[join].end());
+    joins[join] = graph.add<CheckStep>("join", config, joined[join]);
+  }
+  dependencies.upload(all);
+  auto scheduler = make_test_scheduler(
+      test_steps(CheckStep{ran.data(), dependencies.data(), wrong.data()}), by_schedule());
+  auto prepared = scheduler->prepare(graph);
+  const auto is_in = [&](std::uint32_t join, TaskId id) {
+    return std::find(joined[join].begin(), joined[join].end(), id) != joined[join].end();
+  };
+  for (const TaskId bad : {no_task, joined[0].front(), joined[1].back(), joined[0][width / 4]}) {
+    CAPTURE(bad);
+    if (bad != no_task) prepared.config<CheckStep>(bad).fails = 9;
+    const GraphReport report = scheduler->run(prepared, 20s);
+    CHECK(report.summary.end == TaskRunEnd::finished);
+    const auto times = ran.download();
+    const auto outcomes = prepared.outcomes();
+    for (TaskId id = 0; id <= width; ++id) REQUIRE(times[id] == (id == bad ? 0 : 1));
+    for (const std::uint32_t join : {0U, 1U}) {
+      const bool runs = !is_in(join, bad);
+      CHECK(times[joins[join]] == (runs ? 1 : 0));
+      CHECK(outcomes[joins[join]].status == (runs ? TaskStatus::completed : TaskStatus::cancelled));
+      if (!runs) CHECK(outcomes[joins[join]].cause == bad);
+    }
+    CHECK(wrong.download()[0] == 0);
+    ran.upload(std::vector<std::uint32_t>(ran.size(), 0));
+    if (bad != no_task) prepared.config<CheckStep>(bad).fails = 0;
+  }
+}
+
+TEST_CASE("fixed schedule: of the many that depend on a task some are forgotten or told twice") {
+  constexpr std::uint32_t hubs = 3;
+  constexpr std::uint32_t width = 300;  // more than a worker's first lanes release, by far
+  Buffer<std::uint32_t> ran = test_buffer<std::uint32_t>(hubs + width);
+  Buffer<std::uint32_t> wrong = test_buffer<std::uint32_t>(1);
+  Buffer<std::uint32_t> dependencies = test_buffer<std::uint32_t>(hubs);
+  const std::vector<TaskId> all{0, 1, 2};
+  dependencies.upload(all);
+  TestGraph graph;
+  graph.add<CheckStep>("hub", {0, 0, 0, 0, 0});
+  graph.add<CheckStep>("hub", {1, 0, 0, 0, 0});
+  graph.add<CheckStep>("late hub", {2, 1, 1, 0, 0}, {1});
+  // Every third one waits for the first hub alone.
+  for (std::uint32_t i = hubs; i < hubs + width; ++i) {
+    const std::uint32_t count = i % 3 == 0 ? 1 : hubs;
+    graph.add<CheckStep>("one of many", {i, 0, count, 0, 0}, std::span(all).first(count));
+  }
+  auto scheduler = make_test_scheduler(
+      test_steps(CheckStep{ran.data(), dependencies.data(), wrong.data()}), by_schedule());
+  auto prepared = scheduler->prepare(graph);
+  for (const TaskId bad : {no_task, 2U, 0U}) {
+    CAPTURE(bad);
+    if (bad != no_task) prepared.config<CheckStep>(bad).fails = 9;
+    CHECK(scheduler->run(prepared, 20s).summary.end == TaskRunEnd::finished);
+    const auto times = ran.download();
+    const auto outcomes = prepared.outcomes();
+    std::uint32_t amiss = 0;
+    for (TaskId id = hubs; id < hubs + width; ++id) {
+      const bool runs = bad == no_task || (bad == 2 && id % 3 == 0);
+      amiss += times[id] != (runs ? 1U : 0U);
+      amiss += outcomes[id].status != (runs ? TaskStatus::completed : TaskStatus::cancelled);
+      amiss += !runs && outcomes[id].cause != bad;
+    }
+    CHECK(amiss == 0);
+    CHECK(wrong.download()[0] == 0);
+    ran.upload(std::vector<std::uint32_t>(ran.size(), 0));
+    if (bad != no_task) prepared.config<CheckStep>(bad).fails = 0;
+  }
+}
+
+TEST_CASE("fixed schedule: an abort does not reach workers that wait for their turns") {
+  // Behind the long one a chain, which the workers leave at different tasks of it: those that
+  // others still wait for are never taken.
+  Buffer<std::uint32_t> order = test_buffer<std::uint32_t>(500);
+  Buffer<std::uint32_t> next = test_buffer<std::uint32_t>(1);
+  TestGraph graph;
+  const TaskId first = graph.add<LongStep>("long", {0});
+  const TaskId other = graph.add<OrderStep>("other", {0});
+  TaskId last = first;
+  for (std::uint32_t i = 1; i < 500; ++i) {
+    last = i % 2 == 0 ? graph.add<OrderStep>("behind", {i}, {last})
+                      : graph.add<OrderStep>("behind both", {i}, {last, other});
+  }
+  SchedulerOptions options = by_schedule();
+  options.context.workers = 2;
+  options.context.cpu_threads = 2;
+  auto scheduler =
+      make_test_scheduler(test_steps(OrderStep{order.data(), next.data()}, LongStep{}), options);
+  auto prepared = scheduler->prepare(graph);
+  scheduler->submit(prepared);
+  CHECK_FALSE(scheduler->wait(20ms));
+  CHECK(scheduler->context().shutdown(StopMode::abort, 10s));
+  const auto stats = scheduler->context().stats();
+  CHECK(stats.submitted == stats.completed + stats.failed + stats.dropped);
+  CHECK_THROWS_AS(scheduler->submit(prepared), UseError);
+}
+
+TEST_CASE("fixed schedule: a graph whose tasks may spawn is given one") {
+  Buffer<std::uint32_t> done = test_buffer<std::uint32_t>(1);
+  TestGraph graph;
+  const TaskId first = graph.add<OrderStep>("does not", {0});
+  graph.add<OddStep>("the one that spawns", {2, 10}, {first});
+  Buffer<std::uint32_t> order = test_buffer<std::uint32_t>(2);
+  const auto steps = test_steps(OddStep{done.data()}, OrderStep{order.data(), order.data() + 1});
+  auto fixed = make_test_scheduler(steps, by_schedule());
+  CHECK_THROWS_WITH_AS(static_cast<void>(fixed->prepare(graph)),
+                       doctest::Contains("'the one that spawns'"), UseError);
+  auto automatic = make_test_scheduler(steps, {});
+  auto prepared = automatic->prepare(graph);
+  for (std::uint32_t run = 1; run <= 3; ++run) {
+    const GraphReport report = automatic->run(prepared);
+    CHECK(report.dispatch == TaskDispatch::dynamic);
+    CHECK(report.all_completed());
+    CHECK(report.summary.spawned == 10);
+    CHECK(done.download()[0] == run * 10);
+  }
+}
+
+TEST_CASE("fixed schedule: one of a gigabyte is made for very many parts") {
+  Buffer<std::uint32_t> ran = test_buffer<std::uint32_t>(1);
+  TestGraph graph;
+  while (graph.plan().size() * std::uint64_t{most_task_parts} <= 1 << 20) {
+    graph.add<WideStep>("wide", {0, no_task}, {}, {.parts = most_task_parts});
+  }
+  auto scheduler = make_test_scheduler(test_steps(WideStep{ran.data()}), by_schedule());
+  CHECK_THROWS_WITH_AS(static_cast<void>(scheduler->prepare(graph)),
+                       doctest::Contains("parts, more than"), UseError);
+}
+
+TEST_CASE("automatic dispatch: one way is never tried, or a graph does not stay with the better") {
+  RandomGraph random(100, 0, 9);
+  SchedulerOptions options;
+  options.order = TaskOrder::fifo;  // the other one tries anew when times have changed
+  auto scheduler = make_test_scheduler(random.steps(), options);
+  auto graph = scheduler->prepare(random.graph);
+  double best_us[2] = {1e9, 1e9};  // dynamic, fixed
+  int fixed_runs = 0;
+  const auto run = [&] {
+    const GraphReport report = scheduler->run(graph);
+    random.check(report.summary, graph.outcomes());
+    random.clear();
+    return report;
+  };
+  for (int i = 0; i < 2 * DispatchChoice::trials; ++i) {
+    const GraphReport report = run();
+    const bool is_fixed = report.dispatch == TaskDispatch::fixed;
+    fixed_runs += is_fixed ? 1 : 0;
+    double& best = best_us[is_fixed ? 1 : 0];
+    best = std::min(best, report.device_us());
+  }
+  CHECK(fixed_runs == DispatchChoice::trials);
+  const TaskDispatch better = best_us[1] < best_us[0] ? TaskDispatch::fixed : TaskDispatch::dynamic;
+  for (int i = 0; i < 4; ++i) CHECK(run().dispatch == better);
+}
+
+// ---- the rules of dynamic dispatch
+
+inline SchedulerOptions by_rules(const TaskRules& rules) {
+  SchedulerOptions options;
+  options.dispatch = TaskDispatch::dynamic;
+  options.rules = rules;
+  return options;
+}
+
+TEST_CASE("task rules: without one of them tasks are lost, doubled or too early") {
+  RandomGraph random(brief_or(300, 3000), 0.01, 10);
+  for (const TaskRules& rules : {TaskRules{.keep = false}, TaskRules{.hand_out = false},
+                                 TaskRules{.most_claimed = 1}, TaskRules{false, false, 1}}) {
+    CAPTURE(rules.keep);
+    CAPTURE(rules.hand_out);
+    CAPTURE(rules.most_claimed);
+    auto scheduler = make_test_scheduler(random.steps(), by_rules(rules));
+    auto graph = scheduler->prepare(random.graph);
+    for (int run = 0; run < 2; ++run) {
+      const TaskGraphSummary s = scheduler->run(graph).summary;
+      random.check(s, graph.outcomes());
+      random.clear();
+      CHECK(s.decisions.claims > 0);
+      if (!rules.hand_out) CHECK(s.decisions.handed == 0);
+      if (rules.most_claimed == 1) CHECK(s.decisions.claims == s.decisions.claimed);
+    }
+  }
+}
+
+TEST_CASE("task rules: one that is off is followed, or one that is on is not") {
+  constexpr std::uint32_t count = 100;
+  Buffer<std::uint32_t> order = test_buffer<std::uint32_t>(count);
+  Buffer<std::uint32_t> next = test_buffer<std::uint32_t>(1);
+  TestGraph chain;
+  TestGraph many;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    std::vector<TaskId> before;
+    if (i > 0) before.push_back(i - 1);
+    chain.add<OrderStep>("link", {i}, before);
+    many.add<OrderStep>("root", {i});
+  }
+  // One worker, so that it is known what it does.
+  const auto decisions = [&](const TestGraph& graph, const TaskRules& rules) {
+    SchedulerOptions options = by_rules(rules);
+    options.context.workers = 1;
+    options.context.cpu_threads = 1;
+    auto scheduler = make_test_scheduler(test_steps(OrderStep{order.data(), next.data()}), options);
+    auto prepared = scheduler->prepare(graph);
+    const GraphReport report = scheduler->run(prepared);
+    CHECK(report.all_completed());
+    CHECK(report.summary.decisions.handed == 0);
+    return report.summary.decisions;
+  };
+  CHECK(decisions(chain, {}).claimed == 1);  // the others are kept
+  CHECK(decisions(chain, {.keep = false}).claimed == count);
+  for (const std::uint32_t most : {1U, 3U, 8U}) {
+    CAPTURE(most);
+    const TaskDecisions d = decisions(many, {.most_claimed = most});
+    CHECK(d.claimed == count);
+    CHECK(d.claims >= count / most);
+    CHECK((d.claims == count) == (most == 1));
+  }
+}
+
+TEST_CASE("task rules: more is claimed at once than a worker has room for, or nothing ever") {
+  for (const std::uint32_t most : {0U, 9U}) {
+    CHECK_THROWS_WITH_AS(make_test_scheduler(test_steps(), by_rules({.most_claimed = most})),
+                         doctest::Contains("most_claimed"), OptionError);
+  }
 }
 
 }  // namespace aatgs::test

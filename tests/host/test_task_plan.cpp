@@ -5,6 +5,8 @@
 #include <aatgs/host/task_plan.hpp>
 #include <aatgs/host/task_trace.hpp>
 #include <algorithm>
+#include <random>
+#include <set>
 
 namespace aatgs {
 namespace {
@@ -89,6 +91,134 @@ TEST_CASE("task plan: workers look into queues of classes that no task has") {
   CHECK(classes[fork] == 0);
   CHECK(classes[join] == 1);
   CHECK(classes[2] <= classes[join]);
+}
+
+/// Whether each task has one turn, behind all it depends on; and of those that are ready it is one
+/// of least `late`, which `came(task, n)` may set for the nth to become ready.
+template <class Came>
+bool are_turns(const TaskPlan& plan, const std::vector<TaskId>& turns, std::vector<double>& late,
+               const Came& came) {
+  std::vector<std::uint32_t> waits(plan.size());
+  for (TaskId id = 0; id < plan.size(); ++id) {
+    for (const TaskId after : plan.dependents(id)) ++waits[after];
+  }
+  std::set<TaskId> ready;
+  std::uint32_t n = 0;
+  const auto add = [&](TaskId id) {
+    came(id, n++);
+    ready.insert(id);
+  };
+  for (TaskId id = 0; id < plan.size(); ++id) {
+    if (waits[id] == 0) add(id);
+  }
+  for (const TaskId id : turns) {
+    if (ready.erase(id) == 0) return false;
+    for (const TaskId other : ready) {
+      if (late[other] < late[id]) return false;
+    }
+    for (const TaskId after : plan.dependents(id)) {
+      if (--waits[after] == 0) add(after);
+    }
+  }
+  return turns.size() == plan.size();
+}
+
+TEST_CASE("task plan: a turn comes before one it depends on, or not by the order asked for") {
+  constexpr TaskId count = 400;
+  std::mt19937 random(5);
+  for (int graph = 0; graph < 5; ++graph) {
+    CAPTURE(graph);
+    TaskPlan plan;
+    std::vector<double> priorities(count);
+    for (TaskId id = 0; id < count; ++id) {
+      const auto priority = static_cast<std::uint8_t>(random() % task_priorities);
+      priorities[id] = priority;
+      plan.add({.name = "t", .type = static_cast<std::uint8_t>(id % 2), .priority = priority});
+    }
+    std::vector<TaskId> order(count);  // ids say nothing about it
+    for (TaskId id = 0; id < count; ++id) order[id] = id;
+    std::shuffle(order.begin(), order.end(), random);
+    for (std::uint32_t i = 0; i < 3 * count / 2; ++i) {
+      const auto after = static_cast<TaskId>(1 + random() % (count - 1));
+      plan.add_dependency(order[random() % after], order[after]);
+    }
+    const double type_ns[] = {10, 35};
+    std::vector<double> chains(count);  // less the longest one from there on
+    for (TaskId i = count; i-- > 0;) {
+      for (const TaskId after : plan.dependents(order[i]))
+        chains[order[i]] = std::min(chains[order[i]], chains[after]);
+      chains[order[i]] -= type_ns[order[i] % 2];
+    }
+    const auto set_before = [](TaskId, std::uint32_t) {};
+    CHECK(are_turns(plan, plan.turns(TaskOrder::given, type_ns), priorities, set_before));
+    CHECK(are_turns(plan, plan.turns(TaskOrder::critical_path, type_ns), chains, set_before));
+    std::vector<double> arrivals(count);
+    CHECK(are_turns(plan, plan.turns(TaskOrder::fifo, type_ns), arrivals,
+                    [&](TaskId id, std::uint32_t n) { arrivals[id] = n; }));
+  }
+}
+
+TEST_CASE("task dispatch: what was asked for is not kept to") {
+  for (const TaskDispatch wanted : {TaskDispatch::fixed, TaskDispatch::dynamic}) {
+    DispatchChoice choice(wanted);
+    for (int run = 0; run < 4 * DispatchChoice::trials; ++run) {
+      CHECK(choice.next() == wanted);
+      choice.note(wanted, 100);
+      if (run % 5 == 0) choice.start_again();
+    }
+  }
+  CHECK(DispatchChoice().next() == TaskDispatch::dynamic);
+}
+
+/// Runs until both ways have been tried; how often in turn, or -1.
+int trials_of(DispatchChoice& choice, std::vector<double> fixed_us,
+              std::vector<double> dynamic_us) {
+  TaskDispatch last = TaskDispatch::dynamic;
+  int runs = 0;
+  for (; runs < 2 * DispatchChoice::trials; ++runs) {
+    const TaskDispatch next = choice.next();
+    if (next == last) return -1;
+    const auto& times = next == TaskDispatch::fixed ? fixed_us : dynamic_us;
+    choice.note(next, times.at(static_cast<std::size_t>(runs / 2)));
+    last = next;
+  }
+  return runs;
+}
+
+TEST_CASE("task dispatch: the slower way is chosen, by one slow run or for ever") {
+  constexpr int runs = 2 * DispatchChoice::trials;
+  static_assert(DispatchChoice::trials == 3);
+  DispatchChoice choice(TaskDispatch::automatic);
+  // Its best run counts; neither the first nor the last, nor the mean.
+  CHECK(trials_of(choice, {900, 10, 800}, {20, 21, 22}) == runs);
+  for (int run = 0; run < 5; ++run) {
+    CHECK(choice.next() == TaskDispatch::fixed);
+    choice.note(TaskDispatch::fixed, 1000);  // does not count any more
+  }
+  choice.note(TaskDispatch::dynamic, 1);
+  CHECK(choice.next() == TaskDispatch::fixed);
+  choice.start_again();
+  CHECK(trials_of(choice, {20, 21, 22}, {900, 10, 800}) == runs);
+  CHECK(choice.next() == TaskDispatch::dynamic);
+  choice.start_again();  // in the midst of trials as well
+  choice.note(choice.next(), 5);
+  choice.start_again();
+  CHECK(trials_of(choice, {7, 8, 9}, {6, 8, 9}) == runs);
+  CHECK(choice.next() == TaskDispatch::dynamic);
+}
+
+TEST_CASE("task dispatch: runs that are noted late keep one way from being tried") {
+  DispatchChoice choice(TaskDispatch::automatic);  // a run that failed is not noted
+  CHECK(choice.next() == TaskDispatch::fixed);
+  CHECK(choice.next() == TaskDispatch::fixed);
+  for (int run = 0; run < 2 * DispatchChoice::trials; ++run) {
+    choice.note(TaskDispatch::fixed, 10);
+  }
+  for (int run = 0; run < DispatchChoice::trials; ++run) {
+    CHECK(choice.next() == TaskDispatch::dynamic);
+    choice.note(TaskDispatch::dynamic, 5);
+  }
+  CHECK(choice.next() == TaskDispatch::dynamic);
 }
 
 TEST_CASE("task plan: names break the picture") {
