@@ -624,19 +624,22 @@ TEST_CASE("fixed schedule: of the many that depend on a task some are forgotten 
 }
 
 TEST_CASE("fixed schedule: an abort does not reach workers that wait for their turns") {
-  // Behind the long one a chain, which the workers leave at different tasks of it: those that
-  // others still wait for are never taken.
-  Buffer<std::uint32_t> order = test_buffer<std::uint32_t>(500);
+  // Two workers: the first has the long one in the last turn before it looks whether it is to stop,
+  // the second waits for one behind that, which is never taken then.
+  constexpr std::uint32_t count = 300;
+  constexpr TaskId at = 126;
+  Buffer<std::uint32_t> order = test_buffer<std::uint32_t>(count);
   Buffer<std::uint32_t> next = test_buffer<std::uint32_t>(1);
   TestGraph graph;
-  const TaskId first = graph.add<LongStep>("long", {0});
-  const TaskId other = graph.add<OrderStep>("other", {0});
-  TaskId last = first;
-  for (std::uint32_t i = 1; i < 500; ++i) {
-    last = i % 2 == 0 ? graph.add<OrderStep>("behind", {i}, {last})
-                      : graph.add<OrderStep>("behind both", {i}, {last, other});
+  for (std::uint32_t i = 0; i < at; ++i) graph.add<OrderStep>("before", {i});
+  graph.add<LongStep>("long", {at});
+  graph.add<OrderStep>("beside", {at + 1});
+  graph.add<OrderStep>("behind", {at + 2}, {at});
+  for (std::uint32_t i = at + 3; i < count; ++i) {
+    graph.add<OrderStep>("further behind", {i}, {i - 1, i - 1 - i % 2});
   }
   SchedulerOptions options = by_schedule();
+  options.order = TaskOrder::fifo;
   options.context.workers = 2;
   options.context.cpu_threads = 2;
   auto scheduler =
@@ -718,7 +721,7 @@ inline SchedulerOptions by_rules(const TaskRules& rules) {
 }
 
 TEST_CASE("task rules: without one of them tasks are lost, doubled or too early") {
-  RandomGraph random(brief_or(300, 2000), 0.01, 10);
+  RandomGraph random(brief_or(300, 800), 0.01, 10);
   for (const TaskRules& rules : {TaskRules{.keep = false}, TaskRules{.hand_out = false},
                                  TaskRules{.most_claimed = 1}, TaskRules{false, false, 1}}) {
     CAPTURE(rules.keep);

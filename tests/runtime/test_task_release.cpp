@@ -39,9 +39,17 @@ struct WatchedRounds {
     return round % 8 == releaser || round % 8 == 7;  // one of them, none, or all
   }
 
+  /// Mostly awake, so that the threads meet at the words.
+  template <class Done>
+  static void wait_until(const Done& done) {
+    for (std::uint32_t looks = 1; !done(); ++looks) {
+      if (looks % 64 == 0) std::this_thread::yield();
+    }
+  }
+
   void release(std::uint32_t me) {
     for (std::uint32_t round = 0; round < rounds; ++round) {
-      while (seen.load(std::memory_order_relaxed) < round) std::this_thread::yield();
+      wait_until([&] { return seen.load(std::memory_order_relaxed) >= round; });
       written[round][me] = round + 1;
       detail::order_workers();
       release_watched(words[round], cancels(round, me), me + 1);
@@ -50,7 +58,7 @@ struct WatchedRounds {
 
   void watch() {
     for (std::uint32_t round = 0; round < rounds; ++round) {
-      while (look_at_watched(words[round]) == TaskRelease::wait) std::this_thread::yield();
+      wait_until([&] { return look_at_watched(words[round]) != TaskRelease::wait; });
       bool any = false;
       for (std::uint32_t i = 0; i < releasers; ++i) any = any || cancels(round, i);
       amiss += look_and_acquire(words[round]) != (any ? TaskRelease::cancel : TaskRelease::run);
