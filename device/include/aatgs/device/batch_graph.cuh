@@ -44,35 +44,30 @@ struct GraphConfigs {
   MessageBuffer<Config> configs[graph_steps];
 };
 
-/// Counts this block as done; block 0 leaves its record in `draft` first. True for the warp of the
-/// last block, which sees all that was left. Warp 0 of each block.
+/// One warp.
 template <class Record>
-__device__ bool is_last_block(ResidentState& state, const BlockShared& shared,
-                              const MessageBuffer<Record>& record, MessageBuffer<Record>& draft) {
-  constexpr unsigned words = sizeof(record.bytes) / sizeof(MessageWord);
-  if (blockIdx.x == 0) {
-    for (unsigned i = threadIdx.x; i < words; i += 32) draft.words()[i] = record.words()[i];
-  }
-  if (threadIdx.x == 0 && shared.failed != 0) {
-    atomicExch(&state.fail_code[0], shared.code);
-    atomicExch(&state.fail_code[1], 1U);
-  }
-  __threadfence();
-  __syncwarp();
-  unsigned last = 0;
-  if (threadIdx.x == 0) last = atomicAdd(&state.exited, 1U) + 1 == gridDim.x ? 1 : 0;
-  last = __shfl_sync(~0U, last, 0);
-  __threadfence();
-  return last != 0;
+__device__ void copy_record(MessageBuffer<Record>& to, const MessageBuffer<Record>& from) {
+  constexpr unsigned words = sizeof(from.bytes) / sizeof(MessageWord);
+  for (unsigned i = threadIdx.x; i < words; i += 32) to.words()[i] = from.words()[i];
 }
 
+/// What a step of a graph leaves for the end of the graph. One for each; zero at first.
+template <class Record>
+struct StepDraft {
+  MessageBuffer<Record> record;  ///< of block 0, whose end stands for that of all
+  std::uint32_t failed;
+  std::uint32_t code;
+};
+
 /// One step of a graph of them: the whole grid runs config `i`. The next kernel launches meanwhile;
-/// its config is read before this one has ended, its step begins after.
+/// its config is read before this one has ended, its step begins after. Its completion is published
+/// at the end of the graph: if the last block of each step did that, all blocks had to meet, and
+/// steps took 2.4 us more than their work instead of 0.9 (H200).
 template <class Step, class Config, class Telemetry>
 __global__ void __launch_bounds__(step_block_threads<Step>(), 1)
     batch_graph_kernel(const __grid_constant__ QueuedArgs args, const __grid_constant__ Step step,
                        const GraphConfigs<Config>* batch, std::uint32_t i,
-                       MessageBuffer<CompletionRecord<Telemetry>>* draft) {
+                       StepDraft<CompletionRecord<Telemetry>>* drafts) {
   using Record = CompletionRecord<Telemetry>;
   __shared__ BlockShared shared;
   __shared__ MessageBuffer<Config> config;
@@ -88,26 +83,35 @@ __global__ void __launch_bounds__(step_block_threads<Step>(), 1)
   if (threadIdx.x == 0) record.value().started_ns = timer_ns();
   step(group, config.value(), record.value().telemetry);
   __syncthreads();
-  if (threadIdx.x < 32 && is_last_block(*args.state, shared, record, *draft)) {
-    constexpr unsigned words = sizeof(record.bytes) / sizeof(MessageWord);
-    for (unsigned k = threadIdx.x; k < words; k += 32) {
-      record.words()[k] = load_shared(&draft->words()[k]);
-    }
+  if (threadIdx.x == 0 && shared.failed != 0) {
+    atomicExch(&drafts[i].code, shared.code);
+    atomicExch(&drafts[i].failed, 1U);
+  }
+  if (blockIdx.x == 0 && threadIdx.x < 32) {
+    if (threadIdx.x == 0) record.value().finished_ns = timer_ns();
     __syncwarp();
-    if (threadIdx.x == 0) {
-      ResidentState& state = *args.state;
-      record.value().finished_ns = timer_ns();
-      if (load_shared(&state.fail_code[1]) != 0) {
-        record.value().status = CompletionStatus::failed;
-        record.value().code = load_shared(&state.fail_code[0]);
-        state.fail_code[0] = state.fail_code[1] = 0;
-      }
-      state.exited = 0;
-    }
-    __syncwarp();
-    publish_completion(WarpLanes{}, args.telemetry, of.worker, of.place, record.words());
+    copy_record(drafts[i].record, record);
   }
   if constexpr (requires { step.leave(group); }) step.leave(group);
+}
+
+/// The last kernel of a graph: a block for each step publishes what has become of it.
+template <class Config, class Telemetry>
+__global__ void __launch_bounds__(32, 1)
+    publish_graph_kernel(const __grid_constant__ QueuedArgs args, const GraphConfigs<Config>* batch,
+                         StepDraft<CompletionRecord<Telemetry>>* drafts) {
+  __shared__ MessageBuffer<CompletionRecord<Telemetry>> record;
+  StepDraft<CompletionRecord<Telemetry>>& draft = drafts[blockIdx.x];
+  copy_record(record, draft.record);
+  __syncwarp();
+  if (threadIdx.x == 0 && draft.failed != 0) {
+    record.value().status = CompletionStatus::failed;
+    record.value().code = draft.code;
+    draft.failed = 0;
+  }
+  __syncwarp();
+  publish_completion(WarpLanes{}, args.telemetry, 0, batch->first.place + blockIdx.x,
+                     record.words());
 }
 
 }  // namespace aatgs::device

@@ -213,6 +213,7 @@ template <class Config, class Telemetry, class Step>
 class BatchGraph final : public PolledBatchRoad<Config, Telemetry> {
  public:
   using Configs = device::GraphConfigs<Config>;
+  using Draft = device::StepDraft<CompletionRecord<Telemetry>>;
 
   BatchGraph(const Step& step, const ContextOptions& options)
       : BatchGraph(step, options,
@@ -225,7 +226,7 @@ class BatchGraph final : public PolledBatchRoad<Config, Telemetry> {
     }
     pinned_.abandon();
     device_.abandon();
-    draft_.abandon();
+    drafts_.abandon();
   }
 
   [[nodiscard]] std::string name() const override {
@@ -244,9 +245,10 @@ class BatchGraph final : public PolledBatchRoad<Config, Telemetry> {
         programmatic_(this->has_dependent_launch(options.device)),
         pinned_(MemoryKind::mapped, instances, options.device),
         device_(MemoryKind::device, instances, options.device),
-        draft_(MemoryKind::device, 1, options.device) {}
+        drafts_(MemoryKind::device, device::graph_steps, options.device) {}
 
   static auto kernel() { return &device::batch_graph_kernel<Step, Config, Telemetry>; }
+  static auto publisher() { return &device::publish_graph_kernel<Config, Telemetry>; }
 
   /// Steps run one after the other, so that completions come in order.
   std::size_t launch_some(std::uint64_t ticket, std::span<const Config> configs) override {
@@ -276,14 +278,18 @@ class BatchGraph final : public PolledBatchRoad<Config, Telemetry> {
                                offsetof(Configs, configs) + count * sizeof(from->configs[0]),
                                cudaMemcpyHostToDevice, this->stream_.get()),
                "capturing the copy of the configs");
-    MessageBuffer<CompletionRecord<Telemetry>>* draft = draft_.data();
+    Draft* drafts = drafts_.data();
     for (std::uint32_t i = 0; i < count; ++i) {
-      void* arguments[] = {&this->args_, &step_, &from, &i, &draft};
+      void* arguments[] = {&this->args_, &step_, &from, &i, &drafts};
       const bool dependent = programmatic_ && i > 0;  // only between two kernels
       AATGS_CUDA(this->launch(reinterpret_cast<const void*>(kernel()), shape_.blocks, shape_,
                               dependent, arguments),
                  "capturing a step");
     }
+    void* arguments[] = {&this->args_, &from, &drafts};
+    AATGS_CUDA(cudaLaunchKernel(reinterpret_cast<const void*>(publisher()), dim3(count), dim3(32),
+                                arguments, 0, this->stream_.get()),
+               "capturing the end of a graph");
   }
 
   Step step_;
@@ -291,7 +297,7 @@ class BatchGraph final : public PolledBatchRoad<Config, Telemetry> {
   bool programmatic_;
   Buffer<Configs> pinned_;
   Buffer<Configs> device_;
-  Buffer<MessageBuffer<CompletionRecord<Telemetry>>> draft_;
+  Buffer<Draft> drafts_;  ///< of the graph that runs
   std::map<std::pair<std::uint32_t, std::uint32_t>, cudaGraphExec_t> graphs_;  ///< by length too
   std::uint64_t ends_[instances] = {};  ///< place behind the last config of each
   std::uint64_t launches_ = 0;

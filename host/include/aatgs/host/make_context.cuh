@@ -90,6 +90,7 @@ void load_kernels() {
   }
   if constexpr (!step_grid_sync<Step>()) {
     load(&device::batch_graph_kernel<Step, Config, Telemetry>);
+    load(&device::publish_graph_kernel<Config, Telemetry>);
   }
 }
 
