@@ -216,10 +216,9 @@ RULES = (
          "known", "spin", "block", "other"),
     Rule("all steps known before, all SMs", "CUDA graph: `execute_batch` of `automatic`",
          "known", "spin", "grid", "other"),
-    Rule("one block streams memory", "`launch`, `graph` or `launch_queue`",
-         "closed", "stream", "block", "other"),
-    Rule("all SMs stream memory", "`launch`, `graph` or `launch_queue`",
-         "closed", "stream", "grid", "other"),
+    Rule("the host decides each step, which streams memory, one block", "`resident`",
+         "closed", "stream", "block", "ours"),
+    Rule("the same, all SMs", "`resident`", "closed", "stream", "grid", "ours"),
 )
 
 
