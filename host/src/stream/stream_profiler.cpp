@@ -119,7 +119,8 @@ bool StreamProfiler::State::collect(const Pending& one) {
   const auto since = [&](const Event& event) {
     return base.ns + device->elapsed(base.event->native(), event.native()).count();
   };
-  const std::int64_t begin = std::max<std::int64_t>(since(*one.begin), 0);
+  // Below 0 for what a stream did before the profiler's clock began.
+  const std::int64_t begin = since(*one.begin);
   const std::int64_t time = device->elapsed(one.begin->native(), one.end->native()).count();
   const bool has_room = done.add(
       {one.stream, one.operation, begin, begin + std::max<std::int64_t>(time, 0), one.bytes},
