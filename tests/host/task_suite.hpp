@@ -430,18 +430,23 @@ TEST_CASE("tasks: an abort does not reach tasks that spawn each other for ever")
   CHECK(scheduler->context().shutdown(StopMode::abort, 10s));
 }
 
+/// Aborts a graph that does not end by itself.
+inline void check_abort(TaskScheduler<TestSteps>& scheduler, const TestGraph& graph) {
+  auto prepared = scheduler.prepare(graph);
+  scheduler.submit(prepared);
+  CHECK_FALSE(scheduler.wait(20ms));
+  CHECK(scheduler.context().shutdown(StopMode::abort, 10s));
+  const auto stats = scheduler.context().stats();
+  CHECK(stats.submitted == stats.completed + stats.failed + stats.dropped);
+  CHECK_THROWS_AS(scheduler.submit(prepared), UseError);
+}
+
 TEST_CASE("tasks: an abort waits for a graph that does not end") {
   TestGraph graph;
   const TaskId first = graph.add<LongStep>("long", {0});
   for (std::uint32_t i = 1; i < 50; ++i) graph.add<LongStep>("behind", {i}, {first});
   auto scheduler = make_test_scheduler(test_steps(LongStep{}), {});
-  auto prepared = scheduler->prepare(graph);
-  scheduler->submit(prepared);
-  CHECK_FALSE(scheduler->wait(20ms));
-  CHECK(scheduler->context().shutdown(StopMode::abort, 10s));
-  const auto stats = scheduler->context().stats();
-  CHECK(stats.submitted == stats.completed + stats.failed + stats.dropped);
-  CHECK_THROWS_AS(scheduler->submit(prepared), UseError);
+  check_abort(*scheduler, graph);
 }
 
 // ---- fixed schedules
@@ -644,13 +649,7 @@ TEST_CASE("fixed schedule: an abort does not reach workers that wait for their t
   options.context.cpu_threads = 2;
   auto scheduler =
       make_test_scheduler(test_steps(OrderStep{order.data(), next.data()}, LongStep{}), options);
-  auto prepared = scheduler->prepare(graph);
-  scheduler->submit(prepared);
-  CHECK_FALSE(scheduler->wait(20ms));
-  CHECK(scheduler->context().shutdown(StopMode::abort, 10s));
-  const auto stats = scheduler->context().stats();
-  CHECK(stats.submitted == stats.completed + stats.failed + stats.dropped);
-  CHECK_THROWS_AS(scheduler->submit(prepared), UseError);
+  check_abort(*scheduler, graph);
 }
 
 TEST_CASE("fixed schedule: a graph whose tasks may spawn is given one") {
