@@ -93,7 +93,9 @@ bool GraphRunner::can_be_fixed(const TaskPlan& plan) const {
 TaskRanking GraphRunner::ranking_of(const TaskPlan& plan, std::span<const double> type_ns,
                                     bool is_fixed) const {
   TaskRanking ranking{plan.priorities(options_.order, type_ns), {}};
-  if (is_fixed) ranking.turns = plan.turns(options_.order, type_ns);
+  if (is_fixed) {
+    ranking.schedule = make_schedule(plan, options_.order, type_ns, context_.workers());
+  }
   return ranking;
 }
 
@@ -110,7 +112,9 @@ void GraphRunner::make_room() {
 
 /// By the times known now, if they differ much from those known before.
 void GraphRunner::rank(GraphState& graph) {
-  if (options_.order != TaskOrder::critical_path || is_like(type_ns_, graph.ranked_by)) return;
+  const bool needs_times =
+      options_.order == TaskOrder::critical_path || graph.memory.has_schedule();
+  if (!needs_times || is_like(type_ns_, graph.ranked_by)) return;
   if (!are_known(type_ns_, graph.plan)) return;
   graph.memory.set_ranking(ranking_of(graph.plan, type_ns_, graph.memory.has_schedule()));
   graph.choice.start_again();

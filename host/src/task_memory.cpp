@@ -118,7 +118,7 @@ void TaskWorldMemory::prepare() {
 
 struct TaskGraphMemory::Layout {
   Arena arena;
-  std::size_t nodes, edges, schedule, cells, open, outcomes, configs, results;
+  std::size_t nodes, edges, schedule, begins, cells, open, outcomes, configs, results;
 };
 
 TaskGraphMemory::Layout TaskGraphMemory::layout() const {
@@ -126,6 +126,7 @@ TaskGraphMemory::Layout TaskGraphMemory::layout() const {
   layout.nodes = layout.arena.add<TaskNode>(nodes_.size());
   layout.edges = layout.arena.add<TaskEdge>(edges_.size());
   layout.schedule = layout.arena.add<ScheduledTask>(schedule_.size());
+  layout.begins = layout.arena.add<std::uint32_t>(begins_.size());
   layout.cells = layout.arena.add<TaskCell>(nodes_.size());
   layout.open = layout.arena.add<std::uint32_t>(schedule_.empty() ? 0 : nodes_.size());
   layout.outcomes = layout.arena.add<TaskOutcome>(nodes_.size());
@@ -184,12 +185,6 @@ void make_runs(std::span<TaskEdge> edges, const std::vector<TaskNode>& nodes) {
   }
 }
 
-std::size_t turns_of(const std::vector<TaskNode>& nodes, const TaskRanking& ranking) {
-  std::size_t turns = 0;
-  for (const TaskId id : ranking.turns) turns += nodes[id].links.parts;
-  return turns;
-}
-
 /// The links of each task in a schedule, and which is the only task that each waits for.
 struct ScheduleLinks {
   std::vector<TaskLinks> of;
@@ -217,17 +212,14 @@ struct ScheduleLinks {
   }
 };
 
-/// `turns`: the tasks in their order; may be empty.
-std::vector<ScheduledTask> schedule_of(std::span<const TaskId> turns,
+std::vector<ScheduledTask> schedule_of(std::span<const TaskSchedule::Turn> turns,
                                        const std::vector<TaskNode>& nodes,
                                        const std::vector<TaskEdge>& edges) {
   std::vector<ScheduledTask> schedule;
   if (turns.empty()) return schedule;
   const ScheduleLinks links(nodes, edges);
-  for (const TaskId id : turns) {
-    for (std::uint32_t part = 0; part < nodes[id].links.parts; ++part) {
-      schedule.push_back({links.of[id], nodes[id].handle.with_part(part), links.behind[id]});
-    }
+  for (const auto& [id, part] : turns) {
+    schedule.push_back({links.of[id], nodes[id].handle.with_part(part), links.behind[id]});
   }
   return schedule;
 }
@@ -239,7 +231,8 @@ TaskGraphMemory::TaskGraphMemory(MemoryKind kind, const TaskPlan& plan,
                                  const TaskRanking& ranking, int device)
     : nodes_(nodes_of(plan)),
       edges_(edges_of(plan)),
-      schedule_(turns_of(nodes_, ranking)),
+      schedule_(ranking.schedule.turns.size()),
+      begins_(ranking.schedule.begins.size()),
       result_pieces_(result_pieces),
       staged_(kind == MemoryKind::device ? MemoryKind::mapped : kind, configs.size(), device),
       copies_(kind == MemoryKind::device),
@@ -260,8 +253,10 @@ void TaskGraphMemory::set_ranking(const TaskRanking& ranking) {
   const Layout places = layout();
   memory_.upload(nodes_.data(), nodes_.size() * sizeof(TaskNode), places.nodes);
   memory_.upload(edges_.data(), edges_.size() * sizeof(TaskEdge), places.edges);
-  schedule_ = schedule_of(ranking.turns, nodes_, edges_);
+  schedule_ = schedule_of(ranking.schedule.turns, nodes_, edges_);
+  begins_ = ranking.schedule.begins;
   memory_.upload(schedule_.data(), schedule_.size() * sizeof(ScheduledTask), places.schedule);
+  memory_.upload(begins_.data(), begins_.size() * sizeof(std::uint32_t), places.begins);
 }
 
 TaskGraphView TaskGraphMemory::view(bool is_fixed) const {
@@ -275,11 +270,12 @@ TaskGraphView TaskGraphMemory::view(bool is_fixed) const {
           staged_.data(),
           Arena::at<TaskPiece>(base, places.results),
           Arena::at<ScheduledTask>(base, places.schedule),
+          Arena::at<std::uint32_t>(base, places.begins),
           Arena::at<std::uint32_t>(base, places.open),
           static_cast<std::uint32_t>(nodes_.size()),
           static_cast<std::uint32_t>(staged_.size()),
           classes_,
-          is_fixed ? static_cast<std::uint32_t>(schedule_.size()) : 0};
+          is_fixed ? static_cast<std::uint32_t>(begins_.size() - 1) : 0};
 }
 
 std::vector<TaskOutcome> TaskGraphMemory::outcomes() const {

@@ -629,8 +629,8 @@ TEST_CASE("fixed schedule: of the many that depend on a task some are forgotten 
 }
 
 TEST_CASE("fixed schedule: an abort does not reach workers that wait for their turns") {
-  // Two workers: the first has the long one in the last turn before it looks whether it is to stop,
-  // the second waits for one behind that, which is never taken then.
+  // Two workers: one has the long one in the last turn before it looks whether it is to stop, the
+  // other then waits for one behind that, which is never taken.
   constexpr std::uint32_t count = 300;
   constexpr TaskId at = 126;
   Buffer<std::uint32_t> order = test_buffer<std::uint32_t>(count);
@@ -641,7 +641,7 @@ TEST_CASE("fixed schedule: an abort does not reach workers that wait for their t
   graph.add<OrderStep>("beside", {at + 1});
   graph.add<OrderStep>("behind", {at + 2}, {at});
   for (std::uint32_t i = at + 3; i < count; ++i) {
-    graph.add<OrderStep>("further behind", {i}, {i - 1, i - 1 - i % 2});
+    graph.add<OrderStep>("further behind", {i}, {at + 2});
   }
   SchedulerOptions options = by_schedule();
   options.order = TaskOrder::fifo;
@@ -686,28 +686,37 @@ TEST_CASE("fixed schedule: one of a gigabyte is made for very many parts") {
 
 TEST_CASE("automatic dispatch: one way is never tried, or a graph does not stay with the better") {
   RandomGraph random(100, 0, 9);
-  SchedulerOptions options;
-  options.order = TaskOrder::fifo;  // the other one tries anew when times have changed
-  auto scheduler = make_test_scheduler(random.steps(), options);
+  auto scheduler = make_test_scheduler(random.steps(), {});
   auto graph = scheduler->prepare(random.graph);
-  double best_us[2] = {1e9, 1e9};  // dynamic, fixed
-  int fixed_runs = 0;
   const auto run = [&] {
     const GraphReport report = scheduler->run(graph, 20s);
     random.check(report.summary, graph.outcomes());
     random.clear();
     return report;
   };
-  for (int i = 0; i < 2 * DispatchChoice::trials; ++i) {
+  // It tries anew when times have changed: on a busy machine now and then.
+  constexpr int trials = 2 * DispatchChoice::trials;
+  std::uint64_t reranked = 0;
+  int runs = 0;
+  int fixed_runs = 0;
+  double best_us[2] = {1e9, 1e9};  // dynamic, fixed
+  for (int i = 0; i < 1000 && runs < trials + 4; ++i) {
     const GraphReport report = run();
     const bool is_fixed = report.dispatch == TaskDispatch::fixed;
+    if (scheduler->reranked() != reranked) {
+      reranked = scheduler->reranked();
+      runs = fixed_runs = 0;
+      best_us[0] = best_us[1] = 1e9;
+    }
+    if (++runs > trials) {
+      CHECK(fixed_runs == DispatchChoice::trials);
+      CHECK(is_fixed == (best_us[1] < best_us[0]));
+      continue;
+    }
     fixed_runs += is_fixed ? 1 : 0;
-    double& best = best_us[is_fixed ? 1 : 0];
-    best = std::min(best, report.device_us());
+    best_us[is_fixed ? 1 : 0] = std::min(best_us[is_fixed ? 1 : 0], report.device_us());
   }
-  CHECK(fixed_runs == DispatchChoice::trials);
-  const TaskDispatch better = best_us[1] < best_us[0] ? TaskDispatch::fixed : TaskDispatch::dynamic;
-  for (int i = 0; i < 4; ++i) CHECK(run().dispatch == better);
+  CHECK(runs == trials + 4);
 }
 
 // ---- the rules of dynamic dispatch

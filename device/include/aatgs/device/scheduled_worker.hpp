@@ -7,8 +7,8 @@
 
 namespace aatgs {
 
-/// One worker of a run with a fixed schedule (static scheduling, cyclic): it takes the tasks of its
-/// turns in their order and waits for each by watching one word. Nobody is told that a task has
+/// One worker of a run with a fixed schedule (static scheduling): it takes the tasks of its turns
+/// in their order and waits for each by watching one word. Nobody is told that a task has
 /// become ready, so that from the end of one task to the begin of another it takes two trips
 /// through the L2 cache. All threads of the worker make one and call it together.
 ///
@@ -24,7 +24,8 @@ class ScheduledWorker {
         group_(group),
         memory_(memory),
         work_(steps, world, graph, group, memory, config, scratch),
-        next_(group.block_index()) {}
+        next_(has_turns(graph, group) ? graph.begins[group.block_index()] : 0),
+        end_(has_turns(graph, group) ? graph.begins[group.block_index() + 1] : 0) {}
 
   /// Until all its turns have been taken, or the run is stopped.
   AATGS_HOST_DEVICE void run() {
@@ -47,10 +48,14 @@ class ScheduledWorker {
   }
 
  private:
+  AATGS_HOST_DEVICE static bool has_turns(const TaskGraphView& graph, const Group& group) {
+    return group.block_index() < graph.scheduled;
+  }
+
   /// Begins to bring the next turn into the worker's scratch.
   template <DealingLanes L>
   AATGS_HOST_DEVICE void bring_turn(L lanes) const {
-    if (next_ >= graph_.scheduled) return;
+    if (next_ == end_) return;
     constexpr std::uint32_t pieces = sizeof(ScheduledTask) / sizeof(TaskPiece);
     for (std::uint32_t i = lanes.rank(); i < pieces; i += lanes.size()) {
       begin_copy(reinterpret_cast<TaskPiece*>(&memory_.upcoming) + i,
@@ -63,12 +68,12 @@ class ScheduledWorker {
   AATGS_HOST_DEVICE void take_turn(L lanes) {
     work_.task.id = no_task;
     const bool stops = memory_.taken % look_up_every == 0 && work_.look_for_end(lanes);
-    if (!stops && next_ < graph_.scheduled) {
+    if (!stops && next_ != end_) {
       finish_copies();
       lanes.from_first(0);
       const ScheduledTask turn = memory_.upcoming;
       lanes.from_first(0);  // all have read
-      next_ += group_.block_count();
+      ++next_;
       work_.task = turn.handle;
       work_.links = turn.links;
       std::uint32_t& word =
@@ -140,7 +145,7 @@ class ScheduledWorker {
     const TaskLinks& links = work_.links;
     if (links.is_awaited != 0 || ending.id == no_task) return false;
     if (links.edges == 0) return true;
-    if (ending.cancels() || next_ >= graph_.scheduled) return false;
+    if (ending.cancels() || next_ == end_) return false;
     finish_copies();
     const TaskLinks& upcoming = memory_.upcoming.links;
     return upcoming.parts == 1 && upcoming.edges == links.edges &&
@@ -183,6 +188,7 @@ class ScheduledWorker {
   TaskWorkerMemory& memory_;
   TaskAtWork<S, Group, false> work_;
   std::uint32_t next_;  ///< turn of this worker
+  std::uint32_t end_;   ///< of its turns
   std::uint32_t held_ =
       0;  ///< tasks with the same dependents that have ended but not released them
 };

@@ -133,6 +133,7 @@ class AutomaticExecutor final : public Executor<Config, Telemetry> {
   }
   [[nodiscard]] std::uint64_t parks() const override { return parks_before_ + road_->parks(); }
   [[nodiscard]] bool is_synchronous() const override { return false; }
+  [[nodiscard]] std::uint32_t workers() const override { return road_->workers(); }
   [[nodiscard]] std::string description() const override { return road_->description(); }
   [[nodiscard]] const ExecutorChoice* choice() const override { return &choice_; }
   [[nodiscard]] Road* settled() override {

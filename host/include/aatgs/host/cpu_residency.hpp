@@ -47,6 +47,7 @@ class CpuResidency final : public Residency {
   }
   ~CpuResidency() override { make_leave(Command::abort, std::chrono::nanoseconds::max()); }
 
+  [[nodiscard]] std::uint32_t workers() const override { return count_; }
   [[nodiscard]] std::uint32_t workers_of_port() const override {
     if (scope_ == Scope::grid) return 1;
     const auto ports = static_cast<std::uint32_t>(memory().ports().size());

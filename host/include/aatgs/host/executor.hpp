@@ -75,6 +75,8 @@ class Executor {
   [[nodiscard]] virtual std::uint64_t parks() const = 0;
   /// Configs run while `try_submit` waits, rather than beside the caller.
   [[nodiscard]] virtual bool is_synchronous() const = 0;
+  /// Blocks that stay on the GPU, or threads, that run steps, of all ports; 0: it keeps none.
+  [[nodiscard]] virtual std::uint32_t workers() const { return 0; }
   /// One line for a person: what it runs on and how wide.
   [[nodiscard]] virtual std::string description() const = 0;
 

@@ -129,6 +129,8 @@ class alignas(line_bytes) GpuExecutionContext {
   /// False while `automatic` still measures; `executor` may change until then.
   [[nodiscard]] bool is_settled() const { return !executor_->is_measuring(); }
   [[nodiscard]] std::string description() const { return executor_->description(); }
+  /// Blocks that stay on the GPU, or threads, that run steps, of all ports; 0: none stay.
+  [[nodiscard]] std::uint32_t workers() const { return executor_->workers(); }
 
  private:
   enum class Attempt { first, again };  // a config that finds no room counts once

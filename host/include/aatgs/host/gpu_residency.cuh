@@ -104,6 +104,7 @@ class GpuResidency final : public Residency {
     const std::lock_guard lock(commanding_);
     return args_.launch;
   }
+  [[nodiscard]] std::uint32_t workers() const override { return args_.workers; }
   [[nodiscard]] std::uint32_t workers_of_port() const override {
     return (args_.workers + args_.port_count - 1) / args_.port_count;
   }

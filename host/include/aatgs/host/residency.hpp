@@ -27,6 +27,8 @@ class Residency {
   /// Leaves the GPU at the next moment without work, until `revive`. False: not within the
   /// deadline.
   virtual bool park(std::chrono::nanoseconds) { return true; }
+  /// Blocks or threads that run steps, of all ports.
+  [[nodiscard]] virtual std::uint32_t workers() const = 0;
   /// Configs of one port that can run at once.
   [[nodiscard]] virtual std::uint32_t workers_of_port() const = 0;
   [[nodiscard]] virtual std::string description() const = 0;

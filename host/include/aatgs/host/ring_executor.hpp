@@ -76,6 +76,7 @@ class alignas(line_bytes) RingExecutor final : public Executor<Config, Telemetry
 
   [[nodiscard]] std::uint64_t parks() const override { return residency_->parks(); }
   [[nodiscard]] bool is_synchronous() const override { return false; }
+  [[nodiscard]] std::uint32_t workers() const override { return residency_->workers(); }
   [[nodiscard]] std::string description() const override { return residency_->description(); }
 
   bool park(std::chrono::nanoseconds deadline) override { return residency_->park(deadline); }

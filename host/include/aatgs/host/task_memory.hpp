@@ -2,7 +2,7 @@
 #pragma once
 
 #include <aatgs/host/memory.hpp>
-#include <aatgs/host/task_plan.hpp>
+#include <aatgs/host/task_schedule.hpp>
 #include <aatgs/runtime/task_world.hpp>
 #include <cstdint>
 #include <span>
@@ -43,7 +43,7 @@ class TaskWorldMemory {
 /// In which order tasks are to be run, as far as that is free.
 struct TaskRanking {
   std::vector<std::uint8_t> priorities;  ///< class of each task
-  std::vector<TaskId> turns;             ///< of a fixed schedule; empty if the graph has none
+  TaskSchedule schedule;                 ///< without turns if the graph has none
 };
 
 /// Owns a plan's tasks where workers reach them: structure, configs, outcomes and results. Must
@@ -74,6 +74,7 @@ class TaskGraphMemory {
   std::vector<TaskNode> nodes_;
   std::vector<TaskEdge> edges_;
   std::vector<ScheduledTask> schedule_;
+  std::vector<std::uint32_t> begins_;  ///< by worker, in `schedule_`; see `TaskSchedule`
   std::uint32_t result_pieces_;
   std::uint32_t classes_ = 1;
   Buffer<TaskPiece> staged_;

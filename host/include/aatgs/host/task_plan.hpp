@@ -39,8 +39,9 @@ enum class TaskOrder {
 enum class TaskDispatch {
   automatic,  ///< the faster one, by the first runs of each graph
   dynamic,    ///< whoever is free when it becomes ready
-  /// The one whose turn it is, in an order that is fixed beforehand: an edge costs less, but work
-  /// is not balanced. Not for graphs that have tasks which may spawn others.
+  /// The one on which `make_schedule` has placed it beforehand: an edge costs less, but a task that
+  /// takes another time than its type is not made up for. Not for graphs that have tasks which may
+  /// spawn others.
   fixed,
 };
 

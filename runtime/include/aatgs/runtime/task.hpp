@@ -177,14 +177,14 @@ struct TaskGraphView {
   TaskPiece* configs;       ///< [config_pieces]
   const TaskPiece* staged;  ///< [config_pieces] where the host writes them; may be `configs`
   TaskPiece* results;       ///< the nodes' `result_at` point here
-  /// [scheduled] every part of every task, each behind all that it depends on: turn i is the one of
-  /// worker i mod workers.
+  /// Every part of every task: the turns of worker 0 in their order, those of worker 1, ...
   const ScheduledTask* schedule;
+  const std::uint32_t* begins;  ///< [scheduled + 1] where the turns of each worker begin and end
   std::uint32_t* open;  ///< [tasks] 1 until a task has ended; with a schedule
   std::uint32_t tasks;
   std::uint32_t config_pieces;
   std::uint32_t classes;    ///< of priority that its tasks have: 0 to this one less 1
-  std::uint32_t scheduled;  ///< 0: workers take tasks as they become ready
+  std::uint32_t scheduled;  ///< workers that have turns; 0: all take tasks as they become ready
 };
 
 /// The config that runs a graph once.
