@@ -42,9 +42,8 @@ class alignas(line_bytes) PortFeeder {
 
   [[nodiscard]] std::uint64_t in_flight() const { return queued_ - collected_; }
 
-  /// As `run`, but queues and collects up to 16 at once.
-  void run_many(std::uint64_t count, std::uint64_t depth) {
-    constexpr std::size_t most = 16;
+  /// As `run`, but queues and collects up to `most` at once.
+  void run_many(std::uint64_t count, std::uint64_t depth, std::size_t most) {
     std::vector<Config> configs(most, config_);
     std::vector<typename Context::Done> done(most);
     const std::uint64_t end = queued_ + count;
@@ -107,9 +106,10 @@ class ContextFeeder {
     return us;
   }
 
-  /// The same, queued and collected up to 16 at once.
-  std::vector<double> rates_of_many(std::uint64_t per_sample, double seconds) {
-    auto us = sample_batches(per_sample, seconds, [&] { first().run_many(per_sample, depth_); });
+  /// The same, queued and collected up to `most` at once.
+  std::vector<double> rates_of_many(std::uint64_t per_sample, std::size_t most, double seconds) {
+    auto us =
+        sample_batches(per_sample, seconds, [&] { first().run_many(per_sample, depth_, most); });
     for (double& sample : us) sample = 1 / sample;
     return us;
   }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/host/options.hpp>
 #include <regex>
 #include <string>
 #include <vector>
-
-#include <aatgs/host/options.hpp>
 
 namespace aatgs::bench {
 
@@ -15,6 +14,7 @@ struct Plan {
   std::regex only{""};          ///< names that contain a match are measured
   std::string dimacs;           ///< folder of DIMACS graphs; may be empty
   double seconds = 0.05;        ///< of sampling for one figure
+  int rounds = 1;               ///< in which floors and roads are measured
   std::vector<double> spin_us;  ///< step lengths
   std::vector<double> stream_us;
 

@@ -1,20 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report.hpp"
 
+#include <aatgs/host/errors.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include <aatgs/host/errors.hpp>
-
 namespace aatgs::bench {
 
-void Report::add(Figure figure) {
-  if (figure.samples == 0) throw Error("'" + figure.of.name() + "' came to no sample");
-  std::cerr << figure.of.name() << ": " << figure.p50 << " " << figure.unit << std::endl;
-  figures.push_back(std::move(figure));
+void Report::add(const Figure& figure) {
+  const std::string name = figure.of.name();
+  if (figure.samples == 0) throw Error("'" + name + "' came to no sample");
+  std::cerr << name << ": " << figure.p50 << " " << figure.unit << std::endl;
+  std::vector<Figure>& rounds = rounds_[name];
+  rounds.push_back(figure);
+  if (rounds.size() == 1) {
+    figures.push_back(figure);
+    return;
+  }
+  *std::find_if(figures.begin(), figures.end(),
+                [&](const Figure& f) { return f.of.name() == name; }) = middle_of(rounds);
 }
 
 const Figure* Report::find(const std::string& name) const {

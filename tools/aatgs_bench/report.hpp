@@ -16,7 +16,8 @@ inline constexpr const char* our_road = "resident";
 inline constexpr const char* automatic_road = "automatic";
 
 /// All that one run measured.
-struct Report {
+class Report {
+ public:
   std::string machine;
   std::string driver;
   std::string date;      ///< ISO 8601, UTC
@@ -24,8 +25,9 @@ struct Report {
   std::vector<Figure> figures;
   std::map<std::string, double> checks;  ///< ratios that the project promises, by name
 
-  /// Adds a figure and tells the person who waits. Throws Error if it has no samples.
-  void add(Figure figure);
+  /// Adds a figure, or another round of one, and tells the person who waits. Throws Error if it has
+  /// no samples.
+  void add(const Figure& figure);
   /// Median of the case of this name; empty if it was not measured.
   [[nodiscard]] std::optional<double> median(const std::string& name) const;
   /// The whole figure; null if it was not measured.
@@ -33,6 +35,9 @@ struct Report {
   /// The fastest of the roads that stand beside one of ours, not counting `automatic`; null if
   /// there are none.
   [[nodiscard]] const Figure* best_other(const Case& ours) const;
+
+ private:
+  std::map<std::string, std::vector<Figure>> rounds_;  ///< by name
 };
 
 /// Tables for a person: the figures, the roads only as ours against the best other, the checks.

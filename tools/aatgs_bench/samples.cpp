@@ -33,4 +33,20 @@ Figure figure(Case of, std::string unit, std::string what, std::vector<double> v
   return {std::move(of), std::move(unit), std::move(what), at(1), at(50), at(99), values.size()};
 }
 
+Figure middle_of(const std::vector<Figure>& rounds) {
+  const auto middle = [&](double Figure::*percentile) {
+    std::vector<double> values;
+    for (const Figure& round : rounds) values.push_back(round.*percentile);
+    std::sort(values.begin(), values.end());
+    return values[values.size() / 2];
+  };
+  Figure all = rounds.back();
+  all.p01 = middle(&Figure::p01);
+  all.p50 = middle(&Figure::p50);
+  all.p99 = middle(&Figure::p99);
+  all.samples = 0;
+  for (const Figure& round : rounds) all.samples += round.samples;
+  return all;
+}
+
 }  // namespace aatgs::bench

@@ -33,4 +33,8 @@ struct Figure {
 /// Sorts `values` and reads their percentiles.
 Figure figure(Case of, std::string unit, std::string what, std::vector<double> values);
 
+/// The figure of a case that was measured in several rounds: the median of each percentile, so that
+/// a neighbour of the machine who was busy during one of them does not show. At least one.
+Figure middle_of(const std::vector<Figure>& rounds);
+
 }  // namespace aatgs::bench

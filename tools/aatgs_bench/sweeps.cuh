@@ -96,13 +96,16 @@ inline void sweep_concurrency(const Plan& plan, Report& report) {
   }
 }
 
-/// What one host thread moves when it queues and collects up to 16 configs at once.
-inline void measure_many(const Plan& plan, Report& report) {
-  const Case of{.group = "many_rate", .road = "16"};
-  if (!plan.wants(of.name())) return;
-  ContextFeeder<256> feeder(resident_block(plan));
-  report.add(figure(of, "M/s", "256 B configs, up to 16 at once, one ring, one host thread",
-                    feeder.rates_of_many(configs_per_rate, 4 * plan.seconds)));
+/// What one host thread moves when it queues and collects several configs at once.
+inline void sweep_many(const Plan& plan, Report& report) {
+  for (const std::size_t most : {4U, 16U, 64U, 256U}) {
+    const Case of{.group = "many_rate", .road = std::to_string(most)};
+    if (!plan.wants(of.name())) continue;
+    ContextFeeder<256> feeder(resident_block(plan));
+    report.add(figure(of, "M/s",
+                      "256 B configs, up to " + of.road + " at once, one ring, one host thread",
+                      feeder.rates_of_many(configs_per_rate, most, 4 * plan.seconds)));
+  }
 }
 
 /// What several host threads queue into one context, each through a port of its own.
@@ -137,7 +140,7 @@ inline void run_sweeps(const Plan& plan, Report& report) {
   measure_host_costs(plan, report);
   sweep_settings(plan, report);
   sweep_config_size(plan, report);
-  measure_many(plan, report);
+  sweep_many(plan, report);
   sweep_threads<256>(plan, report, "threads_rate", 100'000);
   sweep_threads<4096>(plan, report, "threads_rate_4096", 25'000);
   sweep_concurrency(plan, report);

@@ -72,24 +72,28 @@ struct RandomGraph {
   static constexpr std::uint32_t tasks = 10'000;
   std::vector<std::vector<TaskId>> before = std::vector<std::vector<TaskId>>(tasks);
 
-  /// Each task behind none to three of the 2,000 before it.
-  RandomGraph() {
+  /// Each task behind none to three of the `window` before it.
+  static RandomGraph loose(std::uint32_t window) {
+    RandomGraph graph;
     std::mt19937 random(1);
     for (std::uint32_t id = 1; id < tasks; ++id) {
       for (std::uint32_t i = random() % 4; i > 0; --i) {
-        before[id].push_back(id - 1 - random() % std::min(id, 2000U));
+        graph.before[id].push_back(id - 1 - random() % std::min(id, window));
       }
     }
+    return graph;
   }
   /// In layers, each task behind one to three of the layer before.
-  explicit RandomGraph(std::uint32_t width) {
+  static RandomGraph in_layers(std::uint32_t width) {
+    RandomGraph graph;
     std::mt19937 random(1);
     for (std::uint32_t id = width; id < tasks; ++id) {
       const std::uint32_t layer = id / width - 1;
       for (std::uint32_t i = 1 + random() % 3; i > 0; --i) {
-        before[id].push_back(layer * width + random() % width);
+        graph.before[id].push_back(layer * width + random() % width);
       }
     }
+    return graph;
   }
 
   [[nodiscard]] Graph graph(const std::vector<std::uint64_t>& ns) const {
@@ -202,7 +206,7 @@ class Tasks {
 
   /// `name` of the shape, whose layers are `width` tasks wide, for `each_sm` workers on each SM.
   void layers(const std::string& name, std::uint32_t width, std::uint32_t each_sm) {
-    const RandomGraph layers(width);
+    const auto layers = RandomGraph::in_layers(width);
     const std::vector<std::uint64_t> ns(RandomGraph::tasks, 2000);
     const std::string shape = "10,000 tasks of 2 us in layers of " + std::to_string(width);
     for (const TaskDispatch dispatch : {TaskDispatch::automatic, TaskDispatch::dynamic}) {
@@ -217,23 +221,28 @@ class Tasks {
 
   void again() {
     add("resubmit", "ns", "host time by task to run 10,000 again with new configs", [&] {
-      return resubmit(RandomGraph(100), std::vector<std::uint64_t>(RandomGraph::tasks, 2000));
+      return resubmit(RandomGraph::in_layers(100),
+                      std::vector<std::uint64_t>(RandomGraph::tasks, 2000));
     });
   }
 
-  void mixed() {
-    const RandomGraph tasks;
+  /// From deep graphs, whose longest way counts, to wide ones, whose work does.
+  void mixed(std::uint32_t window) {
+    const auto tasks = RandomGraph::loose(window);
     std::mt19937 random(2);
     std::vector<std::uint64_t> ns(RandomGraph::tasks);
     for (auto& length : ns) length = random() % 10 == 0 ? 20'000 : 1000;
-    const std::pair<const char*, TaskOrder> orders[] = {
-        {"mixed_critical_path", TaskOrder::critical_path}, {"mixed_fifo", TaskOrder::fifo}};
-    for (const auto& [road, order] : orders) {
-      add(road, "us", "10,000 tasks of a random graph, one in ten of 20 us, the others of 1 us",
-          [&] {
-            return sample(plan_, *make(plan_, 1, TaskDispatch::automatic, order), tasks.graph(ns),
-                          device_us);
-          });
+    const std::string name = "mixed_" + std::to_string(window);
+    const std::string what =
+        "10,000 tasks, one in ten of 20 us, the others of 1 us, each behind up to three of the " +
+        std::to_string(window) + " before";
+    for (const TaskDispatch dispatch : {TaskDispatch::automatic, TaskDispatch::dynamic}) {
+      for (const TaskOrder order : {TaskOrder::critical_path, TaskOrder::fifo}) {
+        const std::string road = order == TaskOrder::fifo ? "_fifo" : "_critical_path";
+        add(name + road + suffix(dispatch), "us", what, [&] {
+          return sample(plan_, *make(plan_, 1, dispatch, order), tasks.graph(ns), device_us);
+        });
+      }
     }
   }
 
@@ -319,7 +328,7 @@ void measure_tasks(const Plan& plan, Report& report) {
   tasks.layers("graph_10k", 100, 4);
   tasks.layers("graph_10k_wide", 500, 9);
   tasks.again();
-  tasks.mixed();
+  for (const std::uint32_t window : mixed_windows) tasks.mixed(window);
   measure_cholesky(plan, report);
 }
 

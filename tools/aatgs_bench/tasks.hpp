@@ -6,6 +6,10 @@
 
 namespace aatgs::bench {
 
+/// Of the random graphs with mixed times of tasks: from how many before it a task's dependencies
+/// are.
+inline constexpr std::uint32_t mixed_windows[] = {500, 1000, 2000, 4000};
+
 /// Task graphs in the resident kernel:
 /// `task/rate_...`: millions of empty tasks with a 32-byte config a second, spawned and run on the
 /// GPU, from trees of 585 each.
