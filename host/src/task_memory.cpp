@@ -118,15 +118,16 @@ void TaskWorldMemory::prepare() {
 
 struct TaskGraphMemory::Layout {
   Arena arena;
-  std::size_t nodes, edges, schedule, begins, cells, open, outcomes, configs, results;
+  std::size_t nodes, edges, schedule, begins, awaited, cells, open, outcomes, configs, results;
 };
 
 TaskGraphMemory::Layout TaskGraphMemory::layout() const {
   Layout layout{};
   layout.nodes = layout.arena.add<TaskNode>(nodes_.size());
-  layout.edges = layout.arena.add<TaskEdge>(edges_.size());
+  layout.edges = layout.arena.add<TaskEdge>((has_schedule() ? 2 : 1) * edges_.size());
   layout.schedule = layout.arena.add<ScheduledTask>(schedule_.size());
   layout.begins = layout.arena.add<std::uint32_t>(begins_.size());
+  layout.awaited = layout.arena.add<std::uint32_t>(schedule_.empty() ? 0 : nodes_.size());
   layout.cells = layout.arena.add<TaskCell>(nodes_.size());
   layout.open = layout.arena.add<std::uint32_t>(schedule_.empty() ? 0 : nodes_.size());
   layout.outcomes = layout.arena.add<TaskOutcome>(nodes_.size());
@@ -185,39 +186,63 @@ void make_runs(std::span<TaskEdge> edges, const std::vector<TaskNode>& nodes) {
   }
 }
 
-/// The links of each task in a schedule, and which is the only task that each waits for.
-struct ScheduleLinks {
-  std::vector<TaskLinks> of;
-  std::vector<TaskId> behind;
+/// The worker of each task, or `many_workers` for a wide one.
+constexpr std::uint32_t many_workers = ~0U;
 
-  ScheduleLinks(const std::vector<TaskNode>& nodes, const std::vector<TaskEdge>& edges)
-      : of(nodes.size()), behind(nodes.size(), no_task) {
+std::vector<std::uint32_t> workers_of(const TaskSchedule& schedule,
+                                      const std::vector<TaskNode>& nodes) {
+  std::vector<std::uint32_t> workers(nodes.size());
+  for (std::uint32_t worker = 0; worker + 1 < schedule.begins.size(); ++worker) {
+    for (std::uint32_t i = schedule.begins[worker]; i < schedule.begins[worker + 1]; ++i) {
+      const TaskId id = schedule.turns[i].task;
+      workers[id] = nodes[id].links.parts == 1 ? worker : many_workers;
+    }
+  }
+  return workers;
+}
+
+/// What goes from worker to worker in a schedule. On one and the same the order of turns is enough.
+struct ScheduleLinks {
+  std::vector<TaskLinks> of;           ///< each task
+  std::vector<TaskId> behind;          ///< the only task that each waits for
+  std::vector<std::uint32_t> awaited;  ///< dependencies of each
+  std::vector<TaskEdge> edges;         ///< behind those of the graph
+
+  ScheduleLinks(const TaskSchedule& schedule, const std::vector<TaskNode>& nodes,
+                const std::vector<TaskEdge>& all)
+      : of(nodes.size()), behind(nodes.size(), no_task), awaited(nodes.size(), 0) {
+    const std::vector<std::uint32_t> workers = workers_of(schedule, nodes);
     std::map<std::vector<TaskId>, std::uint32_t> places;  // of like edges
     for (const TaskNode& node : nodes) {
-      TaskLinks links = node.links;
-      // Edges to plain tasks come first.
-      while (links.edges != 0 && edges[links.first_edge].run != 0) {
-        behind[edges[links.first_edge].target.id] = node.handle.id;
-        links.is_awaited = 1;
-        ++links.first_edge;
-        --links.edges;
-      }
+      const TaskId id = node.handle.id;
       std::vector<TaskId> targets;
-      for (std::uint32_t i = 0; i < links.edges; ++i) {
-        targets.push_back(edges[links.first_edge + i].target.id);
+      of[id] = node.links;
+      for (std::uint32_t i = 0; i < node.links.edges; ++i) {
+        const TaskId target = all[node.links.first_edge + i].target.id;
+        if (workers[id] == workers[target] && workers[id] != many_workers) continue;
+        ++awaited[target];
+        if (is_plain(nodes[target])) {
+          behind[target] = id;
+          of[id].is_awaited = 1;
+        } else {
+          targets.push_back(target);
+        }
       }
-      links.first_edge = places.emplace(std::move(targets), links.first_edge).first->second;
-      of[node.handle.id] = links;
+      of[id].edges = static_cast<std::uint32_t>(targets.size());
+      const auto place = static_cast<std::uint32_t>(all.size() + edges.size());
+      const auto [found, is_new] = places.emplace(std::move(targets), place);
+      of[id].first_edge = found->second;
+      if (!is_new) continue;
+      for (const TaskId target : found->first) edges.push_back({nodes[target].handle, 1, 0});
     }
   }
 };
 
 std::vector<ScheduledTask> schedule_of(std::span<const TaskSchedule::Turn> turns,
                                        const std::vector<TaskNode>& nodes,
-                                       const std::vector<TaskEdge>& edges) {
+                                       const ScheduleLinks& links) {
   std::vector<ScheduledTask> schedule;
-  if (turns.empty()) return schedule;
-  const ScheduleLinks links(nodes, edges);
+  schedule.reserve(turns.size());
   for (const auto& [id, part] : turns) {
     schedule.push_back({links.of[id], nodes[id].handle.with_part(part), links.behind[id]});
   }
@@ -253,10 +278,17 @@ void TaskGraphMemory::set_ranking(const TaskRanking& ranking) {
   const Layout places = layout();
   memory_.upload(nodes_.data(), nodes_.size() * sizeof(TaskNode), places.nodes);
   memory_.upload(edges_.data(), edges_.size() * sizeof(TaskEdge), places.edges);
-  schedule_ = schedule_of(ranking.schedule.turns, nodes_, edges_);
+  if (!has_schedule()) return;
+  const ScheduleLinks links(ranking.schedule, nodes_, edges_);
+  schedule_ = schedule_of(ranking.schedule.turns, nodes_, links);
   begins_ = ranking.schedule.begins;
-  memory_.upload(schedule_.data(), schedule_.size() * sizeof(ScheduledTask), places.schedule);
-  memory_.upload(begins_.data(), begins_.size() * sizeof(std::uint32_t), places.begins);
+  const auto upload = [this](const auto& all, std::size_t at) {
+    memory_.upload(all.data(), all.size() * sizeof(all[0]), at);
+  };
+  upload(links.edges, places.edges + edges_.size() * sizeof(TaskEdge));
+  upload(links.awaited, places.awaited);
+  upload(schedule_, places.schedule);
+  upload(begins_, places.begins);
 }
 
 TaskGraphView TaskGraphMemory::view(bool is_fixed) const {
@@ -271,6 +303,7 @@ TaskGraphView TaskGraphMemory::view(bool is_fixed) const {
           Arena::at<TaskPiece>(base, places.results),
           Arena::at<ScheduledTask>(base, places.schedule),
           Arena::at<std::uint32_t>(base, places.begins),
+          Arena::at<std::uint32_t>(base, places.awaited),
           Arena::at<std::uint32_t>(base, places.open),
           static_cast<std::uint32_t>(nodes_.size()),
           static_cast<std::uint32_t>(staged_.size()),

@@ -458,27 +458,32 @@ inline SchedulerOptions by_schedule() {
 }
 
 TEST_CASE("fixed schedule: a turn is skipped, taken twice or too early, or a failure misses one") {
-  for (const TaskOrder order : {TaskOrder::critical_path, TaskOrder::fifo}) {
-    for (const double fail_share : {0.0, 0.02}) {
-      CAPTURE(fail_share);
-      RandomGraph random(brief_or(300, 1000), fail_share, 7);
-      SchedulerOptions options = by_schedule();
-      options.order = order;
-      auto scheduler = make_test_scheduler(random.steps(), options);
-      auto graph = scheduler->prepare(random.graph);
-      for (int run = 0; run < 3; ++run) {
-        CAPTURE(run);
-        const GraphReport report = scheduler->run(graph, 20s);
-        CHECK(report.dispatch == TaskDispatch::fixed);
-        const auto outcomes = graph.outcomes();
-        random.check(report.summary, outcomes);
-        CHECK(random.wrong_causes(outcomes) == 0);
-        random.clear();
-      }
-      for (TaskId id = 0; id < random.expected.size(); ++id) {
-        if (random.expected[id] != TaskStatus::cancelled) continue;
-        CHECK(graph.explain(id).find("failed with code") != std::string::npos);
-        break;
+  // From all to none of the dependencies on the same worker.
+  for (const std::uint32_t workers : {1U, 3U, 0U}) {
+    for (const TaskOrder order : {TaskOrder::critical_path, TaskOrder::fifo}) {
+      for (const double fail_share : {0.0, 0.02}) {
+        CAPTURE(workers);
+        CAPTURE(fail_share);
+        RandomGraph random(brief_or(300, 1000), fail_share, 7);
+        SchedulerOptions options = by_schedule();
+        options.order = order;
+        options.context.workers = options.context.cpu_threads = workers;
+        auto scheduler = make_test_scheduler(random.steps(), options);
+        auto graph = scheduler->prepare(random.graph);
+        for (int run = 0; run < 3; ++run) {
+          CAPTURE(run);
+          const GraphReport report = scheduler->run(graph, 20s);
+          CHECK(report.dispatch == TaskDispatch::fixed);
+          const auto outcomes = graph.outcomes();
+          random.check(report.summary, outcomes);
+          CHECK(random.wrong_causes(outcomes) == 0);
+          random.clear();
+        }
+        for (TaskId id = 0; id < random.expected.size(); ++id) {
+          if (random.expected[id] != TaskStatus::cancelled) continue;
+          CHECK(graph.explain(id).find("failed with code") != std::string::npos);
+          break;
+        }
       }
     }
   }

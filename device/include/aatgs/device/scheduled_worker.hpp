@@ -8,9 +8,10 @@
 namespace aatgs {
 
 /// One worker of a run with a fixed schedule (static scheduling): it takes the tasks of its turns
-/// in their order and waits for each by watching one word. Nobody is told that a task has
-/// become ready, so that from the end of one task to the begin of another it takes two trips
-/// through the L2 cache. All threads of the worker make one and call it together.
+/// in their order and waits for each by watching one word. Nobody is told that a task has become
+/// ready, so that from the end of one task to the begin of another it takes two trips through the
+/// L2 cache; on the same worker none, since it takes them one after the other anyway. All threads
+/// of the worker make one and call it together.
 ///
 /// No worker waits for ever: the first turn of all that has not ended depends on earlier ones only,
 /// and its worker has ended its own earlier ones.
@@ -84,9 +85,6 @@ class ScheduledWorker {
       });
       bring_turn(lanes);
       watch(lanes, word, what);
-      if (what == TaskRelease::cancel && turn.behind != no_task) {
-        store_shared(&graph_.outcomes[turn.handle.id].cause, turn.behind);
-      }
     }
     if (lanes.rank() != 0) return;
     if (work_.task.id != no_task) work_.begin();
@@ -130,10 +128,12 @@ class ScheduledWorker {
       if (lanes.rank() == 0) work_.note_end(ending);
       return;
     }
-    const bool has_edge = lanes.rank() < edges;
-    if (has_edge && ending.cancels()) tell_cause(ending, work_.edge);
+    if (ending.cancels()) {
+      cancel_dependents(ending, lanes.rank(), lanes.size());
+      lanes.from_first(0);  // before any is released
+    }
     detail::order_workers();
-    if (has_edge) release(ending, work_.edge, held_ + 1);
+    if (lanes.rank() < edges) release(work_.edge, held_ + 1);
     held_ = 0;
     if (lanes.rank() == 0) end(ending);
   }
@@ -143,9 +143,9 @@ class ScheduledWorker {
   /// many meet serves one of them at a time.) One thread.
   [[nodiscard]] AATGS_HOST_DEVICE bool can_hold(const TaskEnding& ending) const {
     const TaskLinks& links = work_.links;
-    if (links.is_awaited != 0 || ending.id == no_task) return false;
+    if (links.is_awaited != 0 || ending.id == no_task || ending.cancels()) return false;
     if (links.edges == 0) return true;
-    if (ending.cancels() || next_ == end_) return false;
+    if (next_ == end_) return false;
     finish_copies();
     const TaskLinks& upcoming = memory_.upcoming.links;
     return upcoming.parts == 1 && upcoming.edges == links.edges &&
@@ -159,25 +159,34 @@ class ScheduledWorker {
     group_.sync_block();
     const TaskEnding ending = TaskEnding::unpacked(memory_.ending);
     if (ending.id == no_task) return;
-    for (std::uint32_t i = group_.block_rank(); i < edges; i += group_.block_size()) {
-      if (ending.cancels()) tell_cause(ending, edge[i]);
+    if (ending.cancels()) {
+      cancel_dependents(ending, group_.block_rank(), group_.block_size());
+      group_.sync_block();
     }
     detail::order_workers();
     for (std::uint32_t i = group_.block_rank(); i < edges; i += group_.block_size()) {
-      release(ending, edge[i], 1);
+      release(edge[i], 1);
     }
     if (work_.first()) end(ending);
   }
 
-  AATGS_HOST_DEVICE void tell_cause(const TaskEnding& ending, const TaskEdge& edge) const {
-    store_shared(&graph_.outcomes[edge.target.id].cause, ending.id);
+  /// Marks all that depend on a task, on whichever worker and by whichever word. One of `count`
+  /// threads, the first of which is 0.
+  AATGS_HOST_DEVICE void cancel_dependents(const TaskEnding& ending, std::uint32_t thread,
+                                           std::uint32_t count) const {
+    if (thread == 0) cancel_watched(graph_.open[ending.id]);
+    const TaskLinks& links = graph_.nodes[ending.id].links;
+    for (std::uint32_t i = thread; i < links.edges; i += count) {
+      const std::uint32_t id = graph_.edges[links.first_edge + i].target.id;
+      store_shared(&graph_.outcomes[id].cause, ending.id);
+      cancel_watched(graph_.cells[id].waiting);
+    }
   }
-  AATGS_HOST_DEVICE void release(const TaskEnding& ending, const TaskEdge& edge,
-                                 std::uint32_t count) const {
-    release_watched(graph_.cells[edge.target.id].waiting, ending.cancels(), count);
+  AATGS_HOST_DEVICE void release(const TaskEdge& edge, std::uint32_t count) const {
+    release_watched(graph_.cells[edge.target.id].waiting, count);
   }
   AATGS_HOST_DEVICE void end(const TaskEnding& ending) {
-    release_watched(graph_.open[ending.id], ending.cancels());
+    if (memory_.links.is_awaited != 0) release_watched(graph_.open[ending.id]);
     work_.note_end(ending);
   }
 

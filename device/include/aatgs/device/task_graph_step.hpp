@@ -76,7 +76,7 @@ class TaskGraphStep {
   AATGS_HOST_DEVICE void arm(Group& group, const TaskGraphView& graph) const {
     for (std::uint32_t i = group.rank(); i < graph.tasks; i += group.size()) {
       const TaskNode& node = graph.nodes[i];
-      graph.cells[i] = {node.waits, node.links.parts};
+      graph.cells[i] = {graph.scheduled != 0 ? graph.awaited[i] : node.waits, node.links.parts};
       TaskOutcome outcome{};
       outcome.status = node.waits == 0 ? TaskStatus::ready : TaskStatus::pending;
       graph.outcomes[i] = outcome;

@@ -103,7 +103,8 @@ struct alignas(16) TaskEdge {
 /// Of a task of a graph, what is needed when it runs and ends. One load.
 struct alignas(16) TaskLinks {
   std::uint16_t parts = 1;       ///< workers that run it side by side, each its own part
-  std::uint16_t is_awaited = 0;  ///< in a schedule: whether some tasks depend on this one alone
+  std::uint16_t is_awaited = 0;  ///< in a schedule: whether other workers have tasks that depend on
+                                 ///< this one alone
   std::uint32_t result_at = 0;   ///< in pieces
   std::uint32_t first_edge = 0;
   std::uint32_t edges = 0;  ///< tasks that depend on it
@@ -120,9 +121,12 @@ static_assert(sizeof(TaskNode) == 32);
 /// A task in its turn of a fixed schedule: all that a worker needs to begin and to end it. One
 /// load.
 struct alignas(16) ScheduledTask {
-  TaskLinks links;  ///< without edges to tasks that wait for nothing else; alike for like edges
+  /// Without edges to tasks of the same worker, whose turns come later anyway, and to those that
+  /// wait for nothing else; alike for like edges.
+  TaskLinks links;
   TaskHandle handle;
-  std::uint32_t behind = no_task;  ///< the only task that it depends on, if it is only one
+  /// The only task that it depends on, if it is only one and another worker has it.
+  std::uint32_t behind = no_task;
 };
 static_assert(sizeof(ScheduledTask) == 32);
 
@@ -179,8 +183,9 @@ struct TaskGraphView {
   TaskPiece* results;       ///< the nodes' `result_at` point here
   /// Every part of every task: the turns of worker 0 in their order, those of worker 1, ...
   const ScheduledTask* schedule;
-  const std::uint32_t* begins;  ///< [scheduled + 1] where the turns of each worker begin and end
-  std::uint32_t* open;  ///< [tasks] 1 until a task has ended; with a schedule
+  const std::uint32_t* begins;   ///< [scheduled + 1] where the turns of each worker begin and end
+  const std::uint32_t* awaited;  ///< [tasks] dependencies that end on other workers of a schedule
+  std::uint32_t* open;           ///< [tasks] 1 until a task has ended; with a schedule
   std::uint32_t tasks;
   std::uint32_t config_pieces;
   std::uint32_t classes;    ///< of priority that its tasks have: 0 to this one less 1

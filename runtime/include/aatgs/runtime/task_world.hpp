@@ -92,12 +92,13 @@ AATGS_HOST_DEVICE inline TaskRelease release_task(std::uint32_t& waiting, bool c
 }
 
 /// The same for a task that a worker watches, and for `count` dependencies: nobody is told. After
-/// `detail::order_workers`.
-AATGS_HOST_DEVICE inline void release_watched(std::uint32_t& waiting, bool cancels,
-                                              std::uint32_t count = 1) {
-  const detail::WorkerAtomic<std::uint32_t> word(waiting);
-  if (cancels) word.fetch_or(detail::cancel_bit, cuda::memory_order_relaxed);
-  word.fetch_sub(count, detail::release_with_fence);
+/// `detail::order_workers`; before that `cancel_watched` if one did not end well.
+AATGS_HOST_DEVICE inline void release_watched(std::uint32_t& waiting, std::uint32_t count = 1) {
+  detail::WorkerAtomic<std::uint32_t>(waiting).fetch_sub(count, detail::release_with_fence);
+}
+AATGS_HOST_DEVICE inline void cancel_watched(std::uint32_t& waiting) {
+  detail::WorkerAtomic<std::uint32_t>(waiting).fetch_or(detail::cancel_bit,
+                                                        cuda::memory_order_relaxed);
 }
 
 /// A look at a task that this worker watches.
