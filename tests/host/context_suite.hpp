@@ -801,6 +801,15 @@ TEST_CASE("context: the destructor waits for queued work, or for a held step, fo
   });
 }
 
+TEST_CASE("context: it has another number of workers than it says") {
+  for_each_variant([](const ContextOptions& options) {
+    StepMemory memory(options);
+    const ContextOptions one = narrow(options, 1);
+    const TestContext ctx = make_test_context(memory, one);
+    CHECK(ctx.workers() == (is_launch(one) ? 0 : 1));
+  });
+}
+
 TEST_CASE("context: a moved context ends the executor twice, or not at all") {
   for_each_variant([](const ContextOptions& options) {
     StepMemory memory(options);
