@@ -4,7 +4,9 @@
 
 #include <aatgs/host/make_context.cuh>
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <cstring>
 #include <optional>
 #include <thread>
 #include <vector>
@@ -128,6 +130,7 @@ class ContextFeeder {
   struct CallCosts {
     std::vector<double> try_queue_ns;
     std::vector<double> poll_ns;
+    std::vector<double> copy_ns;  ///< of 4 KiB within the first cache, by which a busy core shows
   };
   /// Host time of one call, from runs of them; only runs in which every call succeeded.
   CallCosts call_costs(double seconds) {
@@ -145,6 +148,7 @@ class ContextFeeder {
         costs.poll_ns.push_back(*ns);
       }
       first().run(0, 0);
+      costs.copy_ns.push_back(*time_calls(64, [] { return copy_page(); }));
     }
     return costs;
   }
@@ -159,6 +163,13 @@ class ContextFeeder {
     for (std::uint64_t i = 0; i < calls; ++i) all = call() && all;
     const double ns = us_since(begin) * 1e3 / static_cast<double>(calls);
     return all ? std::optional(ns) : std::nullopt;
+  }
+
+  static bool copy_page() {
+    static thread_local std::array<unsigned char, 4096> pages[2];
+    std::memcpy(&pages[1], &pages[0], sizeof pages[0]);
+    asm volatile("" ::"r"(&pages) : "memory");  // it is not left out
+    return true;
   }
 
   /// Microseconds until all threads have run `per_thread` configs, from the moment when all are

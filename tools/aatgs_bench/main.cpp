@@ -91,7 +91,7 @@ std::string describe(const Settings& settings) {
 
 /// What is compared within a few percent, one round after the other.
 void measure_in_rounds(Plan plan, Report& report) {
-  if (plan.rounds > 1) plan.seconds *= 2.0 / plan.rounds;
+  plan.seconds /= plan.rounds;
   for (int round = 1; round <= plan.rounds; ++round) {
     std::cerr << "round " << round << " of " << plan.rounds << std::endl;
     measure_floors(plan, report);

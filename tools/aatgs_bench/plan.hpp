@@ -13,8 +13,8 @@ struct Plan {
   ContextOptions context;       ///< of our own roads
   std::regex only{""};          ///< names that contain a match are measured
   std::string dimacs;           ///< folder of DIMACS graphs; may be empty
-  double seconds = 0.05;        ///< of sampling for one figure
-  int rounds = 1;               ///< in which floors and roads are measured
+  double seconds = 0.05;        ///< of sampling for one figure, in all rounds
+  int rounds = 1;               ///< in which floors, sweeps and roads are measured
   std::vector<double> spin_us;  ///< step lengths
   std::vector<double> stream_us;
 

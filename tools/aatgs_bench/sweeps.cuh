@@ -134,6 +134,10 @@ inline void measure_host_costs(const Plan& plan, Report& report) {
                     std::move(costs.try_queue_ns)));
   report.add(figure(poll, "ns", "one poll that finds a telemetry, from runs of up to 256",
                     std::move(costs.poll_ns)));
+  report.add(figure({.group = "host", .road = "copy_4k"}, "ns",
+                    "a copy of 4 KiB within the first cache, between those runs: longer where "
+                    "another tenant has the core's other thread",
+                    std::move(costs.copy_ns)));
 }
 
 inline void run_sweeps(const Plan& plan, Report& report) {
