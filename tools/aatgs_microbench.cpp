@@ -84,6 +84,7 @@ std::unique_ptr<ResidentMemory> ring_memory() {
 class NoWorkers final : public Residency {
  public:
   NoWorkers() : Residency(ring_memory()) {}
+  [[nodiscard]] std::uint32_t workers() const override { return slots; }
   [[nodiscard]] std::uint32_t workers_of_port() const override { return slots; }
   [[nodiscard]] std::string description() const override { return "microbenchmark"; }
 

@@ -18,7 +18,7 @@ class Puppet final : public Residency {
             MemoryKind::host, options,
             MessageSizes{MessageBuffer<int>::granules,
                          MessageBuffer<CompletionRecord<int>>::granules},
-            workers)),
+            worker_count)),
         port_(memory().ports()[0].port()),
         next_(options.first_ticket) {
     say(Presence::running);
@@ -65,11 +65,12 @@ class Puppet final : public Residency {
     if (check_revives) come_back();
     fault();
   }
-  [[nodiscard]] std::uint32_t workers_of_port() const override { return workers; }
+  [[nodiscard]] std::uint32_t workers() const override { return worker_count; }
+  [[nodiscard]] std::uint32_t workers_of_port() const override { return worker_count; }
   [[nodiscard]] std::string description() const override { return "puppet"; }
 
  private:
-  static constexpr std::uint32_t workers = 4;
+  static constexpr std::uint32_t worker_count = 4;
 
   void come_back() {
     if (presence_of(load_shared(&memory().control().presence)) != Presence::parking) return;

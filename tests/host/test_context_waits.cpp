@@ -79,6 +79,7 @@ class ScriptedResidency final : public Residency {
     ++revivals_;
     set(Presence::running);
   }
+  [[nodiscard]] std::uint32_t workers() const override { return 1; }
   [[nodiscard]] std::uint32_t workers_of_port() const override { return 1; }
   [[nodiscard]] std::string description() const override { return "scripted"; }
 
