@@ -78,7 +78,7 @@ struct ContextOptions {
   std::chrono::nanoseconds step_deadline = std::chrono::seconds(10);
   /// Idle time after which the resident kernel leaves the GPU until the next config; 0: never.
   /// While it is resident, `cudaFree` and `cudaDeviceSynchronize` elsewhere in the process wait for
-  /// it. A config that finds it gone takes 14 to 16 us instead of 3 (H200): all that could be
+  /// it. A config that finds it gone takes 12 to 16 us instead of 3 (H200): all that could be
   /// gained by foreseeing how long a pause will be, so nothing tries to.
   std::chrono::nanoseconds park_after = std::chrono::milliseconds(5);
 
