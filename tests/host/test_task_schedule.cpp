@@ -90,18 +90,23 @@ TEST_CASE("task schedule: a part has no turn, or two, or workers wait in a circl
 }
 
 TEST_CASE("task schedule: a chain goes from worker to worker") {
+  // Two of them, placed by turns: the other's worker is free just before a link would be known
+  // there, but a little later than the link's own.
   TaskPlan plan;
-  constexpr TaskId links = 50;
-  for (TaskId id = 0; id < links; ++id) {
-    plan.add({.name = "link"});
-    plan.add({.name = "beside"});
-    if (id > 0) plan.add_dependency(2 * id - 2, 2 * id);
+  constexpr TaskId links = 60;
+  for (TaskId id = 0; id < 2 * links; ++id) {
+    plan.add({.name = "link", .type = static_cast<std::uint8_t>(id % 2)});
+    if (id >= 2) plan.add_dependency(id - 2, id);
   }
-  const TaskSchedule schedule = make_schedule(plan, TaskOrder::critical_path, type_ns, 4);
-  for (std::uint32_t worker = 0; worker < 4; ++worker) {
-    std::size_t count = 0;
-    for (const auto& turn : turns_of(schedule, worker)) count += turn.task % 2 == 0 ? 1 : 0;
-    CHECK((count == 0 || count == links));
+  const double times[] = {1000, 1050};
+  for (const std::uint32_t workers : {2U, 4U}) {
+    const TaskSchedule schedule = make_schedule(plan, TaskOrder::fifo, times, workers);
+    for (std::uint32_t worker = 0; worker < workers; ++worker) {
+      std::size_t counts[2] = {0, 0};
+      for (const auto& turn : turns_of(schedule, worker)) ++counts[turn.task % 2];
+      CHECK((counts[0] == 0 || counts[0] == links));
+      CHECK((counts[1] == 0 || counts[1] == links));
+    }
   }
 }
 
