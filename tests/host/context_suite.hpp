@@ -804,9 +804,10 @@ TEST_CASE("context: the destructor waits for queued work, or for a held step, fo
 TEST_CASE("context: it has another number of workers than it says") {
   for_each_variant([](const ContextOptions& options) {
     StepMemory memory(options);
-    const ContextOptions one = narrow(options, 1);
-    const TestContext ctx = make_test_context(memory, one);
-    CHECK(ctx.workers() == (is_launch(one) ? 0 : 1));
+    const ContextOptions two = narrow(options);
+    const TestContext ctx = make_test_context(memory, two);
+    const bool on_host = two.executor == ExecutorKind::cpu;
+    CHECK(ctx.workers() == (is_launch(two) ? 0 : on_host ? two.cpu_threads : two.workers));
   });
 }
 

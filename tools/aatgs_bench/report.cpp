@@ -14,14 +14,10 @@ void Report::add(const Figure& figure) {
   const std::string name = figure.of.name();
   if (figure.samples == 0) throw Error("'" + name + "' came to no sample");
   std::cerr << name << ": " << figure.p50 << " " << figure.unit << std::endl;
-  std::vector<Figure>& rounds = rounds_[name];
-  rounds.push_back(figure);
-  if (rounds.size() == 1) {
-    figures.push_back(figure);
-    return;
-  }
-  *std::find_if(figures.begin(), figures.end(),
-                [&](const Figure& f) { return f.of.name() == name; }) = middle_of(rounds);
+  Rounds& rounds = rounds_.try_emplace(name, Rounds{figures.size(), {}}).first->second;
+  rounds.all.push_back(figure);
+  if (rounds.at == figures.size()) figures.emplace_back();
+  figures[rounds.at] = middle_of(rounds.all);
 }
 
 const Figure* Report::find(const std::string& name) const {

@@ -37,7 +37,11 @@ class Report {
   [[nodiscard]] const Figure* best_other(const Case& ours) const;
 
  private:
-  std::map<std::string, std::vector<Figure>> rounds_;  ///< by name
+  struct Rounds {
+    std::size_t at;  ///< in `figures`
+    std::vector<Figure> all;
+  };
+  std::map<std::string, Rounds> rounds_;  ///< by name
 };
 
 /// Tables for a person: the figures, the roads only as ours against the best other, the checks.

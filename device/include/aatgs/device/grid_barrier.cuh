@@ -23,8 +23,9 @@ struct ArrivalFlags {
 ///
 /// One atomic add, then polls of the same word: of five kinds tried on an H200 with 132 blocks it
 /// is the fastest, 0.86 us (a flag released by the last block 1.37, two levels 1.48,
-/// all-to-all 1.60). A reduction, 320 cycles of pause, then polls take 0.78 us where all blocks
-/// arrive at once, but the last to arrive pauses too: pipelined steps took 1.14 us instead of 1.06.
+/// all-to-all 1.60). A reduction, 320 cycles of pause, then polls take 0.78 us alone, where all
+/// blocks arrive at once, but with them in all blocks but one a pipelined step took 1.10 us instead
+/// of 1.06.
 class GridBarrier {
  public:
   __device__ GridBarrier(ResidentState& state, ControlBlock& control, std::uint32_t blocks,
