@@ -57,7 +57,7 @@ class Responder {
         throw std::logic_error("the config to answer is not in the ring");
       }
       mark_taken(port_.config, ticket_);
-      publish_completion(SingleLane{}, port_.telemetry, 0, ticket_, record_.words());
+      publish_completion(SingleLane{}, port_.telemetry, 0, ticket_, record_);
     }
   }
 
@@ -168,7 +168,7 @@ void reader_try_read(benchmark::State& state) {
   std::uint64_t end = 0;
   const auto publish_all = [&] {
     for (std::uint32_t i = 0; i < slots; ++i, ++end) {
-      publish_completion(SingleLane{}, port.telemetry, 0, end, record.words());
+      publish_completion(SingleLane{}, port.telemetry, 0, end, record);
     }
   };
   run_batches(state, publish_all, [&] {

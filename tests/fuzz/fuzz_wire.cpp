@@ -111,7 +111,7 @@ class Port {
   void publish() {
     if (first_ + published_count_ == end_) return;
     MessageBuffer<CompletionRecord<Telemetry>> record{};
-    publish_completion(SingleLane{}, ring_, 0, first_ + published_count_, record.words());
+    publish_completion(SingleLane{}, ring_, 0, first_ + published_count_, record);
     published_ = first_ + ++published_count_;
   }
   /// A granule, or a whole message, with any lap, or one near those in use.

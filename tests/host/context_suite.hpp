@@ -265,6 +265,33 @@ TEST_CASE("context: a batch longer than the rings comes back out of order or not
   });
 }
 
+TEST_CASE("context: a batch into given memory leaves old results there, or runs without room") {
+  for_each_variant([](const ContextOptions& options) {
+    StepMemory memory(options);
+    TestContext ctx = make_test_context(memory, with_rings(options, 16, 16));
+    std::vector<Order> orders;
+    for (std::uint32_t i = 0; i < 60; ++i) {
+      orders.push_back(i % 3 == 1 ? make_order(Op::fail, 100 + i, 7 * i) : hash_order(i));
+    }
+    std::vector<TestContext::Done> results(60);
+    for (auto& old : results) {
+      old.ticket = 999;
+      old.code = 999;
+      old.status = CompletionStatus::lost;
+    }
+    ctx.execute_batch(orders, results);
+    for (std::uint32_t i = 0; i < 60; ++i) {
+      CAPTURE(i);
+      CHECK(results[i].ticket == i);
+      CHECK(is_report_of(orders[i], results[i].telemetry));
+      CHECK(results[i].status == (i % 3 == 1 ? CompletionStatus::failed : CompletionStatus::ok));
+      CHECK(results[i].code == (i % 3 == 1 ? 100 + i : 0));
+    }
+    CHECK_THROWS_AS(ctx.execute_batch(orders, std::span(results).first(59)), UseError);
+    CHECK(ctx.stats().submitted == 60);
+  });
+}
+
 TEST_CASE("context: a batch counts its own waiting for room as endless overflows") {
   for_each_variant([](const ContextOptions& options) {
     StepMemory memory(options);
@@ -544,7 +571,7 @@ TEST_CASE("context: a slow consumer of a lossy ring sees torn or doubled telemet
   });
 }
 
-TEST_CASE("context: a batch waits for telemetry that a lossy ring has lost") {
+TEST_CASE("context: a batch waits for telemetry that a lossy ring has lost, or has old ones") {
   for_each_variant([](const ContextOptions& options) {
     for (const auto policy : {TelemetryPolicy::drop_newest, TelemetryPolicy::overwrite_oldest}) {
       ContextOptions lossy = with_rings(options, 8, 2);
@@ -555,9 +582,11 @@ TEST_CASE("context: a batch waits for telemetry that a lossy ring has lost") {
       for (std::uint64_t i = 0; i < 300; ++i) orders.push_back(hash_order(i));
       std::uint64_t lost = 0;
       std::uint64_t wrong = 0;
-      const auto results = ctx.execute_batch(orders);
+      std::vector<TestContext::Done> results(orders.size());
+      for (auto& old : results) old.code = 999;  // of a batch before
+      ctx.execute_batch(orders, results);
       for (std::uint64_t i = 0; i < orders.size(); ++i) {
-        if (results[i].ticket != i) ++wrong;
+        if (results[i].ticket != i || results[i].code != 0) ++wrong;
         if (results[i].status == CompletionStatus::lost) {
           ++lost;
         } else if (!is_report_of(orders[i], results[i].telemetry)) {

@@ -34,7 +34,7 @@ class Puppet final : public Residency {
     MessageBuffer<CompletionRecord<int>> record;
     record.value() = {};
     record.value().telemetry = static_cast<int>(ticket) + 100;
-    publish_completion(SingleLane{}, port_.telemetry, 0, ticket, record.words());
+    publish_completion(SingleLane{}, port_.telemetry, 0, ticket, record);
   }
   void work() {
     while (take()) publish(next_ - 1);

@@ -70,8 +70,7 @@ class ScriptedResidency final : public Residency {
   void set(Presence presence) { memory().control().presence = pack_presence(0, presence); }
   void finish(std::uint64_t ticket) {
     const MessageBuffer<CompletionRecord<int>> record{};
-    publish_completion(SingleLane{}, memory().ports()[0].port().telemetry, 0, ticket,
-                       record.words());
+    publish_completion(SingleLane{}, memory().ports()[0].port().telemetry, 0, ticket, record);
   }
   [[nodiscard]] int revivals() const { return revivals_; }
 

@@ -263,7 +263,7 @@ class Rings : public rl::test_suite<Rings, 1 + worker_count> {
     r.taken_ns = r.started_ns = r.finished_ns = ticket;
     r.code = r.telemetry.ticket = config.word[0];
     if (on_gpu() && !is(Plant::relaxed_publish)) rl::atomic_thread_fence(rl::mo_acq_rel, $);
-    publish_completion(SingleLane{}, telemetry_, rank, ticket, record.words());
+    publish_completion(SingleLane{}, telemetry_, rank, ticket, record);
   }
 
   std::uint64_t claim() {

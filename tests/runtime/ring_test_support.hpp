@@ -89,7 +89,7 @@ struct OwnedTelemetryRing {
     record.value() = Record{};
     record.value().telemetry = Telemetry::of(ticket);
     record.value().taken_ns = ticket;
-    publish_completion(SingleLane{}, ring, worker, ticket, record.words());
+    publish_completion(SingleLane{}, ring, worker, ticket, record);
   }
   [[nodiscard]] std::uint64_t dropped() const {
     std::uint64_t sum = 0;

@@ -60,7 +60,9 @@ class ContextRoad final : public BenchRoad {
   }
   /// Runs labelled configs with `execute_batch` and checks their telemetry.
   void run_batch(const std::vector<BenchConfig>& configs) {
-    for (const auto& done : context_.execute_batch(configs)) {
+    results_.resize(configs.size());
+    context_.execute_batch(configs, results_);
+    for (const auto& done : results_) {
       require_ok(done);
       require_answer(batch_ticket_++, done.telemetry);
     }
@@ -74,7 +76,8 @@ class ContextRoad final : public BenchRoad {
   }
 
   Context context_;
-  std::deque<Context::Done> early_;  ///< collected before anybody asked
+  std::deque<Context::Done> early_;              ///< collected before anybody asked
+  std::vector<typename Context::Done> results_;  ///< of a batch
   std::uint64_t batch_ticket_ = 0;
 };
 

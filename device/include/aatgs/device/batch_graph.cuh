@@ -110,8 +110,7 @@ __global__ void __launch_bounds__(32, 1)
     draft.failed = 0;
   }
   __syncwarp();
-  publish_completion(WarpLanes{}, args.telemetry, 0, batch->first.place + blockIdx.x,
-                     record.words());
+  publish_completion(WarpLanes{}, args.telemetry, 0, batch->first.place + blockIdx.x, record);
 }
 
 }  // namespace aatgs::device

@@ -64,7 +64,7 @@ __device__ void run_queued_block(const QueuedArgs& args, const Step& step, const
       write_message(WarpLanes{}, ring.granules + ring.shape.offset_of(of.place),
                     MessageBuffer<Record>::granules, ring.shape.lap_of(of.place), record.words());
     } else {
-      publish_completion(WarpLanes{}, args.telemetry, of.worker, of.place, record.words());
+      publish_completion(WarpLanes{}, args.telemetry, of.worker, of.place, record);
     }
   }
   if constexpr (requires { step.leave(group); }) step.leave(group);
@@ -160,7 +160,7 @@ __global__ void __launch_bounds__(step_block_threads<Step>(), 1)
     }
     __syncwarp();
     if (blockIdx.x == 0) {
-      publish_completion(WarpLanes{}, args.telemetry, of.worker, of.place, record.words());
+      publish_completion(WarpLanes{}, args.telemetry, of.worker, of.place, record);
     }
   }
   if constexpr (requires { step.leave(group); }) step.leave(group);

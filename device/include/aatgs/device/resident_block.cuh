@@ -231,7 +231,7 @@ __global__ void __launch_bounds__(step_block_threads<Step>(), step_blocks_per_sm
       }
       device_fence();  // what this step wrote is visible before its telemetry is
       __syncwarp();
-      publish_completion(WarpLanes{}, port.telemetry, worker, ticket, record.words());
+      publish_completion(WarpLanes{}, port.telemetry, worker, ticket, record);
       if (threadIdx.x == 0) block_scope::count_one(state.near.finished);
       __syncwarp();  // all lanes have read the record before thread 0 begins the next
     }

@@ -54,7 +54,8 @@ __device__ void feed(const ResidentArgs& args) {
   if (threadIdx.x == 0) stage_leave_mark(args, next);
 }
 
-/// Publishes the completion of a step that all blocks have finished. Warp 0 of block 0.
+/// Publishes the completion of a step that all blocks have finished. Warp 0 of block 0, which the
+/// others then wait for: at the next barrier of empty steps it is the last (H200).
 template <class Record>
 __device__ void publish(const ResidentArgs& args, ArrivalFlags flags, GridBarrier& barrier,
                         std::uint64_t ticket, MessageBuffer<Record>& record) {
@@ -69,9 +70,15 @@ __device__ void publish(const ResidentArgs& args, ArrivalFlags flags, GridBarrie
     store_shared(&args.ports[0].state->near.finished, ticket + 1);
   }
   __syncwarp();
-  publish_completion(WarpLanes{}, args.ports[0].telemetry, 0, ticket, record.words());
-  __syncwarp();
-  if (threadIdx.x == 0) record.value() = Record{};
+  publish_completion(WarpLanes{}, args.ports[0].telemetry, 0, ticket, record);
+}
+
+/// What else there is to do for the next step: an empty record, and what the host has ordered is
+/// returned. One thread of block 0, beside warp 0: after it, each step took 0.02 us longer (H200).
+template <class Record>
+__device__ std::uint32_t prepare_next(const ResidentArgs& args, Record& next) {
+  next = Record{};
+  return load_shared(&args.state->order);
 }
 
 }  // namespace grid_scope
@@ -89,8 +96,8 @@ __global__ void __launch_bounds__(step_block_threads<Step>(), step_blocks_per_sm
   using Record = CompletionRecord<Telemetry>;
   __shared__ BlockShared shared;
   __shared__ StagedConfig<Config> configs[2];
-  __shared__ MessageBuffer<Record> record;
-  __shared__ std::uint64_t started_ns[2];  // by turns: the record is written while one is read
+  __shared__ MessageBuffer<Record> records[2];  // by turns: one is written while one is read
+  __shared__ std::uint32_t orders[2];           // block 0, by turns: the host's
   __shared__ bool leaving;
   ResidentState& state = *args.state;
   if (blockIdx.x == args.workers) {
@@ -104,9 +111,10 @@ __global__ void __launch_bounds__(step_block_threads<Step>(), step_blocks_per_sm
   GridGroup<threads> group(shared, state, barrier, args.cells, args.workers);
   std::uint64_t ticket = load_shared(&args.ports[0].state->near.finished);
   if (threadIdx.x == 0) {
-    record.value() = Record{};
+    records[ticket & 1].value() = Record{};
     shared.ticket = ticket;
     shared.failed = 0;
+    orders[ticket & 1] = 0;
     leaving = false;
   }
   if constexpr (requires { step.enter(group); }) step.enter(group);
@@ -115,12 +123,12 @@ __global__ void __launch_bounds__(step_block_threads<Step>(), step_blocks_per_sm
     leaving = true;
   }
   __syncthreads();
-  std::uint32_t order = 0;
   while (!leaving) {
     StagedConfig<Config>& config = configs[ticket & 1];
+    MessageBuffer<Record>& record = records[ticket & 1];
     if (threadIdx.x == 0) {
       record.value().taken_ns = config.taken_ns();
-      started_ns[ticket & 1] = record.value().started_ns = timer_ns();
+      record.value().started_ns = timer_ns();
     }
     step(group, config.value(), record.value().telemetry);
     __syncthreads();
@@ -133,19 +141,26 @@ __global__ void __launch_bounds__(step_block_threads<Step>(), step_blocks_per_sm
           atomicExch(&state.fail_code[ticket & 1], shared.code);
           shared.failed = 0;
         }
-        if (order == static_cast<std::uint32_t>(Command::abort)) flag = ArrivalFlag::leave;
+        if (blockIdx.x == 0 && orders[ticket & 1] == static_cast<std::uint32_t>(Command::abort)) {
+          flag = ArrivalFlag::leave;
+        }
         flags = barrier.arrive_and_wait(flag, ticket);
-        order = blockIdx.x == 0 ? load_shared(&state.order) : 0;  // for the next arrival
         shared.ticket = ticket + 1;
         if (flags.leave()) leaving = true;
       }
-      flags.bits = __shfl_sync(~0U, flags.bits, 0);
-      if (blockIdx.x == 0) grid_scope::publish(args, flags, barrier, ticket, record);
-    } else if (threadIdx.x / 32 == 1) {
-      if (threadIdx.x == 32 && args.events.is_on()) {  // where it delays nobody
-        note_part(args.events, ticket, started_ns[ticket & 1]);
+      if (blockIdx.x == 0) {
+        flags.bits = __shfl_sync(~0U, flags.bits, 0);
+        grid_scope::publish(args, flags, barrier, ticket, record);
       }
-      if (!wait_for_staged<granules>(args, ticket + 1, configs[(ticket + 1) & 1])) leaving = true;
+    } else if (threadIdx.x / 32 == 1) {
+      const std::uint64_t next = ticket + 1;
+      if (threadIdx.x == 32 && blockIdx.x == 0) {
+        orders[next & 1] = grid_scope::prepare_next(args, records[next & 1].value());
+      }
+      if (threadIdx.x == 32 && args.events.is_on()) {  // where it delays nobody
+        note_part(args.events, ticket, record.value().started_ns);
+      }
+      if (!wait_for_staged<granules>(args, next, configs[next & 1])) leaving = true;
     }
     ++ticket;
     __syncthreads();

@@ -154,7 +154,7 @@ class CpuResidency final : public Residency {
       record.value().status = CompletionStatus::failed;
       record.value().code = shared.code;
     }
-    publish_completion(SingleLane{}, ring, worker, ticket, record.words());
+    publish_completion(SingleLane{}, ring, worker, ticket, record);
   }
 
   void note(std::uint32_t worker, std::uint64_t ticket, std::uint64_t taken_ns,

@@ -84,6 +84,9 @@ class alignas(line_bytes) GpuExecutionContext {
   /// lossy policy lost has the status `lost`. When nothing is in flight, `automatic` may take
   /// another road for batches.
   std::vector<Done> execute_batch(std::span<const Config> configs);
+  /// The same into `results`, one for each config: batch after batch without asking for memory.
+  /// Throws `UseError` if they are not as many.
+  void execute_batch(std::span<const Config> configs, std::span<Done> results);
 
   /// Waits until everything queued is done. Collected completions stay for `poll`. False: the
   /// deadline passed first.
@@ -147,7 +150,8 @@ class alignas(line_bytes) GpuExecutionContext {
   bool collect(Done& done);
   std::size_t collect_many(std::span<Done> out);
   bool collect_aside();
-  bool run_batch_aside(std::span<const Config> configs, std::vector<Done>& results);
+  bool run_batch_aside(std::span<const Config> configs, std::span<Done> results);
+  static void mark_lost(std::span<Done> results, std::uint64_t first);
   void count_overflow(QueueStatus status);
   // Cold: kept out of the code of every config, which would be slower for it.
   [[gnu::cold, gnu::noinline]] void close();

@@ -79,19 +79,22 @@ AATGS_HOST_DEVICE inline void leave_slot(const TelemetryRing& ring, std::uint32_
 
 }  // namespace detail
 
-/// Publishes the completion of `ticket` from `words` (a `CompletionRecord`, 3 words per granule).
-/// All lanes of one worker together; never waits for the host.
-template <Lanes L>
+/// Publishes the completion of `ticket`, a `CompletionRecord` of the ring's size. All lanes of one
+/// worker together; never waits for the host.
+template <Lanes L, class Record>
 AATGS_HOST_DEVICE void publish_completion(L lanes, const TelemetryRing& ring, std::uint32_t worker,
-                                          std::uint64_t ticket, const MessageWord* words) {
+                                          std::uint64_t ticket,
+                                          const MessageBuffer<Record>& record) {
+  // As a constant: a loop over the ring's own number takes a grid step 0.04 us longer (H200).
+  constexpr std::uint32_t granules = MessageBuffer<Record>::granules;
   Granule* slot = ring.granules + ring.shape.offset_of(ticket);
-  if (ring.policy == TelemetryPolicy::block) {
-    write_message(lanes, slot, ring.shape.granules, ring.shape.lap_of(ticket), words);
+  if (ring.policy == TelemetryPolicy::block) [[likely]] {
+    write_message(lanes, slot, granules, ring.shape.lap_of(ticket), record.words());
     return;
   }
   const bool mine = lanes.rank() != 0 || detail::enter_slot(ring, worker, ticket);
   if (lanes.all(mine)) {
-    write_message(lanes, slot, ring.shape.granules, ring.shape.lap_of(ticket), words);
+    write_message(lanes, slot, granules, ring.shape.lap_of(ticket), record.words());
   }
   full_fence();
   lanes.all(true);  // every lane's stores are out before the slot opens to a later lap

@@ -256,7 +256,7 @@ auto GpuExecutionContext<C, T>::execute(const C& config) -> std::optional<Done> 
 /// Beside the rings, if the executor has such a way.
 template <class C, class T>
 bool GpuExecutionContext<C, T>::run_batch_aside(std::span<const C> configs,
-                                                std::vector<Done>& results) {
+                                                std::span<Done> results) {
   if (configs.empty() || in_flight() > 0) return false;
   const std::uint64_t begin = TickClock::now();
   try {
@@ -279,20 +279,38 @@ bool GpuExecutionContext<C, T>::run_batch_aside(std::span<const C> configs,
   return true;
 }
 
+/// Until they are collected.
+template <class C, class T>
+void GpuExecutionContext<C, T>::mark_lost(std::span<Done> results, std::uint64_t first) {
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    results[i] = Done{};
+    results[i].ticket = first + i;
+    results[i].status = CompletionStatus::lost;
+  }
+}
+
 template <class C, class T>
 auto GpuExecutionContext<C, T>::execute_batch(std::span<const C> configs) -> std::vector<Done> {
+  std::vector<Done> results(configs.size());
+  execute_batch(configs, results);
+  return results;
+}
+
+template <class C, class T>
+void GpuExecutionContext<C, T>::execute_batch(std::span<const C> configs, std::span<Done> results) {
   const NvtxRange range("execute_batch");
   throw_failure();
   if (closed_) {
     throw UseError("execute_batch on a context that has been shut down: make a new context");
   }
-  std::vector<Done> results(configs.size());
-  if (run_batch_aside(configs, results)) return results;
-  const std::uint64_t first = next_ticket_;
-  for (std::size_t i = 0; i < results.size(); ++i) {
-    results[i].ticket = first + i;
-    results[i].status = CompletionStatus::lost;  // until it is collected
+  if (configs.size() != results.size()) {
+    throw UseError("execute_batch of " + std::to_string(configs.size()) + " configs into " +
+                   std::to_string(results.size()) +
+                   " results: each config needs one, so give it as many");
   }
+  if (run_batch_aside(configs, results)) return;
+  const std::uint64_t first = next_ticket_;
+  if (options_.telemetry_policy != TelemetryPolicy::block) mark_lost(results, first);
   std::size_t queued = 0;
   Attempt attempt = Attempt::first;
   std::vector<Done> found(16);  // enough for full speed
@@ -317,7 +335,6 @@ auto GpuExecutionContext<C, T>::execute_batch(std::span<const C> configs) -> std
     }
     if (!moved && collected == 0) waiter.again([this] { check(); });
   }
-  return results;
 }
 
 template <class C, class T>
