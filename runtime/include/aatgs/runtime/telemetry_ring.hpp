@@ -85,7 +85,7 @@ template <Lanes L, class Record>
 AATGS_HOST_DEVICE void publish_completion(L lanes, const TelemetryRing& ring, std::uint32_t worker,
                                           std::uint64_t ticket,
                                           const MessageBuffer<Record>& record) {
-  // As a constant: a loop over the ring's own number takes a grid step 0.04 us longer (H200).
+  // As a constant: a loop over the ring's own number takes a grid step 0.03 us longer (H200).
   constexpr std::uint32_t granules = MessageBuffer<Record>::granules;
   Granule* slot = ring.granules + ring.shape.offset_of(ticket);
   if (ring.policy == TelemetryPolicy::block) [[likely]] {
