@@ -71,7 +71,7 @@ struct LevelArgs {
 };
 
 /// One level: from the list of its vertices to that of the next.
-static __global__ void level_kernel(LevelArgs args, std::uint32_t level) {
+static __global__ void level_kernel(const __grid_constant__ LevelArgs args, std::uint32_t level) {
 #if __CUDA_ARCH__ >= 900
   cudaGridDependencySynchronize();
   cudaTriggerProgrammaticLaunchCompletion();
