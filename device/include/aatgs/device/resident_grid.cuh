@@ -54,8 +54,9 @@ __device__ void feed(const ResidentArgs& args) {
   if (threadIdx.x == 0) stage_leave_mark(args, next);
 }
 
-/// Publishes the completion of a step that all blocks have finished. Warp 0 of block 0, which the
-/// others then wait for: at the next barrier of empty steps it is the last (H200).
+/// Publishes the completion of a step that all blocks have finished. Warp 0 of block 0, which comes
+/// late to the next barrier for it: when this took 520 cycles, it was the last there in 98 of 100
+/// empty steps (H200).
 template <class Record>
 __device__ void publish(const ResidentArgs& args, ArrivalFlags flags, GridBarrier& barrier,
                         std::uint64_t ticket, MessageBuffer<Record>& record) {
