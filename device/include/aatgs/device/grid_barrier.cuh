@@ -23,7 +23,7 @@ struct ArrivalFlags {
 ///
 /// One atomic add, then polls of the same word: of five kinds tried on an H200 with 132 blocks it
 /// is the fastest, 0.86 us (a flag released by the last block 1.37, two levels 1.48,
-/// all-to-all 1.60). Of these 1,740 cycles the fence takes 390 on the SMs near to the half of the
+/// all-to-all 1.60). Of its 1,700 cycles the fence takes 390 on the SMs near to the half of the
 /// L2 cache that has the word, and 610 on the others (270 where nothing has been written), the
 /// atomic 290 and 500, a poll 310; without a fence 970 are left. Two words, one in each half, with
 /// arrivals at both and polls of the nearer one: 0.85 us, and in a step nothing. A reduction, 320

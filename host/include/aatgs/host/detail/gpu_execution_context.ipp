@@ -310,6 +310,7 @@ void GpuExecutionContext<C, T>::execute_batch(std::span<const C> configs, std::s
   }
   if (run_batch_aside(configs, results)) return;
   const std::uint64_t first = next_ticket_;
+  // Under `block` every result is written by its completion, or this throws.
   if (options_.telemetry_policy != TelemetryPolicy::block) mark_lost(results, first);
   std::size_t queued = 0;
   Attempt attempt = Attempt::first;
