@@ -262,6 +262,45 @@ TEST_CASE("automatic: on a GPU it never settles, or loses configs at a change") 
   });
 }
 
+/// A step that leaves nothing but its telemetry, and so gets no fence before it.
+struct QuietStep {
+  static constexpr unsigned block_threads = 64;
+  static constexpr bool writes_memory = false;
+
+  template <class Group>
+  AATGS_HOST_DEVICE void operator()(Group& group, const Order& order, Report& out) const {
+    if (order.op == Op::fail && group.rank() == group.size() - 1) group.fail(order.number);
+    if (group.rank() != 0) return;
+    out.hash = part_of_hash(order, 0, 1);
+    out.ticket = group.ticket();
+    for (std::uint32_t i = 0; i < 7; ++i) out.pattern[i] = HashStep::word(out.hash, i);
+  }
+};
+static_assert(!step_writes_memory<QuietStep>() && step_writes_memory<HashStep>());
+
+TEST_CASE("step: one that writes no memory loses or tears its telemetry, or its failure") {
+  for_each_variant([](const ContextOptions& options) {
+    auto ctx = Backend::make<Order, Report>(QuietStep{}, options);
+    std::vector<Order> orders;
+    for (std::uint32_t i = 0; i < 2000; ++i) {
+      orders.push_back(i % 10 == 3 ? make_order(Op::fail, 100 + i) : hash_order(i));
+    }
+    std::uint64_t wrong = 0;
+    for (std::uint64_t round = 0; round < 3; ++round) {
+      const auto results = ctx.execute_batch(orders);
+      for (std::uint32_t i = 0; i < orders.size(); ++i) {
+        const bool fails = i % 10 == 3;
+        const bool right = is_report_of(orders[i], results[i].telemetry) &&
+                           results[i].ticket == round * orders.size() + i &&
+                           results[i].ok() != fails && results[i].code == (fails ? 100 + i : 0);
+        wrong += right ? 0U : 1U;
+      }
+    }
+    CHECK(wrong == 0);
+    CHECK(adds_up(ctx.stats()));
+  });
+}
+
 /// A step without a barrier, so that in grid scope, too, there is a batch road.
 struct LooseStep {
   static constexpr unsigned block_threads = 64;

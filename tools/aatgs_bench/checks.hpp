@@ -58,6 +58,13 @@ struct AgainstOthers {
   }
 };
 
+/// Best other road of a closed loop over ours with a step that writes memory.
+inline Value others_against_writing(const Report& report) {
+  const Figure* other = report.best_other({"closed", "spin", "block", 0, our_road});
+  const Case writing{writing_group, "spin", "block", 0, our_road};
+  return other == nullptr ? Value() : over(other->p50, report.median(writing.name()));
+}
+
 /// The best road, ours or another, over `automatic`: the worst of all cases.
 inline Value automatic_against_best(const Report& report) {
   Value worst;
@@ -200,6 +207,7 @@ inline std::vector<Check> all_checks() {
       {"try_queue_ns", median("host/try_queue")},
       {"poll_ns", median("host/poll")},
       {"closed_loop_block", others({closed, "block", 0, 0, "spin"})},
+      {"closed_loop_block_writing", others_against_writing},
       {"closed_loop_grid", others({closed, "grid", 0, 0, "spin"})},
       {"fed16_block", others({fed16, "block", 0, 0, "spin"})},
       {"fed16_grid", others({fed16, "grid", 0, 0, "spin"})},

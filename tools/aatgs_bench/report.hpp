@@ -11,6 +11,9 @@ namespace aatgs::bench {
 
 /// The road that all others are compared with.
 inline constexpr const char* our_road = "resident";
+/// The closed loop of that road with a step that writes memory; apart from the comparison, since
+/// the others' steps do not.
+inline constexpr const char* writing_group = "closed_writing";
 
 /// Ours too, whichever of the others it comes to.
 inline constexpr const char* automatic_road = "automatic";

@@ -75,10 +75,10 @@ __global__ void __launch_bounds__(step_block_threads<Step>(), 1)
   let_next_start();
   fetch_config(config, batch->configs[i]);
   const QueuedTicket of{batch->first.ticket + i, batch->first.place + i, 0};
-  wait_for_previous();
-  LooseGridGroup<step_block_threads<Step>()> group(shared, *args.orders);
   if (threadIdx.x == 0) begin_queued(shared, record.value(), of);
   __syncthreads();
+  wait_for_previous();
+  LooseGridGroup<step_block_threads<Step>()> group(shared, *args.orders);
   if constexpr (requires { step.enter(group); }) step.enter(group);
   if (threadIdx.x == 0) record.value().started_ns = timer_ns();
   step(group, config.value(), record.value().telemetry);

@@ -30,16 +30,21 @@ struct ArrivalFlags {
 /// cycles of pause, then polls: 0.78 us, but a pipelined step 1.10 us instead of 1.06.
 class GridBarrier {
  public:
-  __device__ GridBarrier(ResidentState& state, ControlBlock& control, std::uint32_t blocks,
-                         std::uint64_t deadline_ns)
-      : state_(state), control_(control), blocks_(blocks), deadline_ns_(deadline_ns) {}
+  /// `words`: zero.
+  __device__ GridBarrier(ResidentState& state, BarrierWords& words, ControlBlock& control,
+                         std::uint32_t blocks, std::uint64_t deadline_ns)
+      : state_(state),
+        words_(words),
+        control_(control),
+        blocks_(blocks),
+        deadline_ns_(deadline_ns) {}
 
   /// Waits for all blocks; what they wrote before it can be read after it. Returns the flags that
   /// blocks raised at this very barrier.
   __device__ ArrivalFlags arrive_and_wait(ArrivalFlag flag, std::uint64_t ticket) {
     if (!odd_) target_ += blocks_;  // wraps as the arrivals do
     const std::uint32_t target = target_;
-    std::uint64_t* word = &state_.barrier[odd_][0];
+    std::uint64_t* word = &words_.word[odd_][0];
     odd_ = !odd_;
     const std::uint64_t mine = (1ULL << 32) + static_cast<std::uint64_t>(flag);
     std::uint64_t seen;
@@ -55,7 +60,7 @@ class GridBarrier {
   /// Takes the failures of the barrier just passed out of its word. One block, before it arrives
   /// again.
   __device__ void clear_failures(std::uint32_t failures) {
-    std::uint64_t* word = &state_.barrier[!odd_][0];
+    std::uint64_t* word = &words_.word[!odd_][0];
     atomicAdd(reinterpret_cast<unsigned long long*>(word), 0ULL - failures);
   }
 
@@ -99,11 +104,18 @@ class GridBarrier {
   }
 
   ResidentState& state_;
+  BarrierWords& words_;
   ControlBlock& control_;
   std::uint32_t blocks_;
   std::uint32_t target_ = 0;
   bool odd_ = false;
   std::uint64_t deadline_ns_;
 };
+
+/// For the next launch, or when all blocks use others. One thread.
+__device__ inline void reset_barrier(BarrierWords& words) {
+  words.word[0][0] = 0;
+  words.word[1][0] = 0;
+}
 
 }  // namespace aatgs::device

@@ -43,10 +43,21 @@ class Backoff {
 };
 
 /// Orders what this thread has done, and has seen other threads do, before what it does next, for
-/// all of this GPU. Before a telemetry is published, and after a config is taken: together they
-/// cost 0.2 us of a round trip of 2.9 us (H200), and a step may count on what earlier ones wrote.
+/// all of this GPU. Before a telemetry is published, so that what the step wrote is there: 0.28 us
+/// of a round trip of 2.5 us (H200).
 __device__ inline void device_fence() {
   asm volatile("fence.acq_rel.gpu;" ::: "memory");
+}
+
+/// Half of it: what is read after it is no older than what was read before it. It waits for no
+/// writes, so that it costs next to nothing. After a config is taken, so that the step sees what
+/// earlier ones wrote.
+__device__ inline void acquire_fence() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("fence.acquire.sys;" ::: "memory");
+#else
+  device_fence();
+#endif
 }
 
 }  // namespace aatgs::device

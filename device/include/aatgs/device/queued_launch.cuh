@@ -57,7 +57,8 @@ __device__ void run_queued_block(const QueuedArgs& args, const Step& step, const
         record.value().code = shared.code;
       }
     }
-    device_fence();  // what this step wrote is visible before its telemetry is
+    // What this step wrote is visible before its telemetry is.
+    if constexpr (step_writes_memory<Step>()) device_fence();
     __syncwarp();
     if constexpr (Lossless) {
       const TelemetryRing& ring = args.telemetry;
@@ -135,7 +136,7 @@ __global__ void __launch_bounds__(step_block_threads<Step>(), 1)
   __shared__ BlockShared shared;
   __shared__ MessageBuffer<Record> record;
   ResidentState& state = *args.state;
-  GridBarrier barrier(state, *args.control, gridDim.x, args.step_deadline_ns);
+  GridBarrier barrier(state, state.barrier, *args.control, gridDim.x, args.step_deadline_ns);
   GridGroup<step_block_threads<Step>()> group(shared, *args.orders, barrier, args.cells, gridDim.x);
   if (threadIdx.x == 0) begin_queued(shared, record.value(), of);
   __syncthreads();
@@ -169,7 +170,7 @@ __global__ void __launch_bounds__(step_block_threads<Step>(), 1)
   __threadfence();
   if (atomicAdd(&state.exited, 1U) + 1 != gridDim.x) return;
   state.exited = 0;
-  state.barrier[0][0] = state.barrier[1][0] = 0;
+  reset_barrier(state.barrier);
 }
 
 }  // namespace aatgs::device

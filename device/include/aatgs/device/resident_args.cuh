@@ -11,6 +11,9 @@ namespace aatgs::device {
 /// Configs that the feeder of a grid may stage ahead of the step at work.
 inline constexpr std::uint32_t staging_slots = 8;
 
+/// Among so many places the words of a context's grid barrier are chosen.
+inline constexpr std::uint32_t barrier_places = 16;
+
 /// Everything a resident kernel gets besides the step. Trivially copyable; owns nothing.
 struct ResidentArgs {
   Port ports[max_ports];
@@ -18,6 +21,7 @@ struct ResidentArgs {
   ResidentState* state;         ///< device memory
   std::uint64_t* claims;        ///< block scope: [workers] ticket a worker holds, or `no_ticket`
   GridCell* cells;              ///< grid scope: [2][workers]
+  BarrierPlace* barriers;       ///< grid scope: [barrier_places + 1], the last for the choice alone
   EventRing events;             ///< off, or what workers write of each config
   Granule* staging;             ///< grid scope: [staging_slots][config.shape.granules + 1]
   std::uint64_t park_after_ns;  ///< 0: never
@@ -71,8 +75,7 @@ __device__ inline bool leave_launch(const ResidentArgs& args) {
   if (atomicAdd(&state.exited, 1U) + 1 != gridDim.x) return false;
   state.exited = 0;
   state.order = 0;
-  state.barrier[0][0] = 0;
-  state.barrier[1][0] = 0;
+  if (args.barriers != nullptr) reset_barrier(args.barriers[state.barrier_place].words);
   return true;
 }
 

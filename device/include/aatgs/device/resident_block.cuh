@@ -110,26 +110,23 @@ __device__ bool read_rest(const ResidentArgs& args, const Granule* slot, std::ui
 /// visible afterwards. False: leave instead. One warp.
 ///
 /// One load at a time: loads of the same address over the bus follow one another, so that two on
-/// their way only make each other late (1.9 us each instead of 1.0, H200). Nothing else runs when a
-/// config is waited for alone, so that acquiring loads, which empty the SM's cache, disturb nobody;
-/// they save the 0.2 us of a fence.
+/// their way only make each other late (1.9 us each instead of 1.0, H200).
 template <std::uint32_t Granules>
 __device__ bool poll_for_config(const ResidentArgs& args, const ConfigRing& ring,
-                                std::uint64_t ticket, bool alone, MessageWord* words) {
+                                std::uint64_t ticket, MessageWord* words) {
   constexpr std::uint32_t first = Granules < 32 ? Granules : 32;
   const Granule* slot = ring.granules + ring.shape.offset_of(ticket);
   const std::uint32_t lap = ring.shape.lap_of(ticket);
   const std::uint32_t lane = threadIdx.x < first ? threadIdx.x : 0;
-  const bool acquire = alone && Granules <= 32;
   for (Backoff backoff;; backoff.pause()) {
-    const Granule seen = acquire ? load_granule_acquire(slot + lane) : load_granule(slot + lane);
+    const Granule seen = load_granule(slot + lane);
     const std::uint32_t order = load_shared(&args.state->order);
     if (WarpLanes::all(seen.lap() == lap)) {
       unpack_granule(seen, words + 3 * lane);
       if constexpr (Granules > 32) {
         if (!read_rest<Granules>(args, slot, lap, words)) return false;
       }
-      if (!acquire) device_fence();
+      acquire_fence();
       return true;
     }
     if (!WarpLanes::all(order == static_cast<std::uint32_t>(Command::run))) return false;
@@ -142,8 +139,7 @@ __device__ bool take(const ResidentArgs& args, const Port& port, std::uint64_t t
                      MessageWord* words) {
   const Turn turn = wait_for_turn(args, *port.state, ticket);
   if (turn == Turn::alone) spin_for(reply_ns);
-  return turn != Turn::leave &&
-         poll_for_config<Granules>(args, port.config, ticket, turn == Turn::alone, words);
+  return turn != Turn::leave && poll_for_config<Granules>(args, port.config, ticket, words);
 }
 
 /// Adds one to a count that nobody waits for here.
@@ -229,7 +225,8 @@ __global__ void __launch_bounds__(step_block_threads<Step>(), step_blocks_per_sm
                      r.finished_ns);
         }
       }
-      device_fence();  // what this step wrote is visible before its telemetry is
+      // What this step wrote is visible before its telemetry is.
+      if constexpr (step_writes_memory<Step>()) device_fence();
       __syncwarp();
       publish_completion(WarpLanes{}, port.telemetry, worker, ticket, record);
       if (threadIdx.x == 0) block_scope::count_one(state.near.finished);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/device/barrier_choice.cuh>
 #include <aatgs/device/service.cuh>
 #include <aatgs/device/staging.cuh>
 #include <aatgs/runtime/step.hpp>
@@ -108,9 +109,14 @@ __global__ void __launch_bounds__(step_block_threads<Step>(), step_blocks_per_sm
     return;
   }
 
-  GridBarrier barrier(state, *args.control, args.workers, args.step_deadline_ns);
-  GridGroup<threads> group(shared, state, barrier, args.cells, args.workers);
   std::uint64_t ticket = load_shared(&args.ports[0].state->near.finished);
+  if (args.launch == 0) {
+    if (threadIdx.x == 0) choose_barrier(args, ticket);
+    __syncthreads();
+  }
+  GridBarrier barrier(state, args.barriers[state.barrier_place].words, *args.control, args.workers,
+                      args.step_deadline_ns);
+  GridGroup<threads> group(shared, state, barrier, args.cells, args.workers);
   if (threadIdx.x == 0) {
     records[ticket & 1].value() = Record{};
     shared.ticket = ticket;
@@ -127,7 +133,7 @@ __global__ void __launch_bounds__(step_block_threads<Step>(), step_blocks_per_sm
   while (!leaving) {
     StagedConfig<Config>& config = configs[ticket & 1];
     MessageBuffer<Record>& record = records[ticket & 1];
-    if (threadIdx.x == 0) {
+    if (threadIdx.x == 32) {  // thread 0 does enough between two barriers
       record.value().taken_ns = config.taken_ns();
       record.value().started_ns = timer_ns();
     }

@@ -54,7 +54,7 @@ __global__ void __launch_bounds__(step_block_threads<Step>(), 1)
   __shared__ BlockShared shared;
   __shared__ CompletionRecord<Telemetry> record;
   ResidentState& state = *args.state;
-  GridBarrier barrier(state, *args.control, gridDim.x, args.step_deadline_ns);
+  GridBarrier barrier(state, state.barrier, *args.control, gridDim.x, args.step_deadline_ns);
   GridGroup<step_block_threads<Step>()> group(shared, *args.orders, barrier, args.cells, gridDim.x);
   if (threadIdx.x == 0) {
     shared.ticket = *ticket;
@@ -85,7 +85,7 @@ __global__ void __launch_bounds__(step_block_threads<Step>(), 1)
   out->code = failed ? atomicExch(&state.fail_code[0], 0U) : 0;
   out->finished_ns = timer_ns();
   state.exited = 0;
-  state.barrier[0][0] = state.barrier[1][0] = 0;
+  reset_barrier(state.barrier);
 }
 
 }  // namespace aatgs::device

@@ -41,6 +41,7 @@ class PolledBatchRoad : public BatchRoad<Config, Telemetry> {
   void run(std::uint64_t first_ticket, std::span<const Config> configs,
            std::span<Completion<Telemetry>> results) override {
     const std::uint64_t first_place = end_;
+    const std::uint64_t shift = first_ticket - first_place;
     detail::Waiter waiter(std::chrono::nanoseconds::max());
     std::size_t queued = 0;
     std::size_t collected = 0;
@@ -50,11 +51,10 @@ class PolledBatchRoad : public BatchRoad<Config, Telemetry> {
         started = launch_some(first_ticket + queued, configs.subspan(queued));
         queued += started;
       }
-      const std::size_t found = reader_.read_into(first_place, end_, results);
+      const std::size_t found = reader_.read_into(first_place, end_, results, shift);
       collected += found;
       if (started == 0 && found == 0) waiter.again([this] { check(); });
     }
-    for (std::size_t i = 0; i < configs.size(); ++i) results[i].ticket = first_ticket + i;
   }
 
   /// Throws `DeviceError` if the GPU has failed.

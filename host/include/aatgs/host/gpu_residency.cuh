@@ -41,6 +41,8 @@ class GpuResidency final : public Residency {
         start_deadline_(options.start_deadline),
         claims_(MemoryKind::device, shape.blocks - 1, options.device),
         cells_(MemoryKind::device, 2 * std::size_t{shape.blocks}, options.device),
+        barriers_(MemoryKind::device, options.scope == Scope::grid ? device::barrier_places + 1 : 0,
+                  options.device),
         staging_(MemoryKind::device, std::size_t{device::staging_slots} * (config_granules + 1),
                  options.device),
         stream_(options.device, "making the stream of the resident kernel") {
@@ -52,6 +54,7 @@ class GpuResidency final : public Residency {
     args_.state = this->memory().state();
     args_.claims = claims_.data();
     args_.cells = cells_.data();
+    args_.barriers = barriers_.data();
     args_.staging = staging_.data();
     args_.events = this->memory().event_ring();
     args_.park_after_ns = static_cast<std::uint64_t>(options.park_after.count());
@@ -72,6 +75,7 @@ class GpuResidency final : public Residency {
     abandon_memory();
     claims_.abandon();
     cells_.abandon();
+    barriers_.abandon();
     staging_.abandon();
     stream_.abandon();
   }
@@ -210,6 +214,7 @@ class GpuResidency final : public Residency {
   std::atomic<bool> is_stuck_ = false;  ///< it did not leave in time
   Buffer<std::uint64_t> claims_;
   Buffer<device::GridCell> cells_;
+  Buffer<BarrierPlace> barriers_;
   Buffer<Granule> staging_;
   device::ResidentArgs args_{};
   detail::StreamHandle stream_;

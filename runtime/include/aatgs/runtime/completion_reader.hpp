@@ -35,14 +35,16 @@ class CompletionReader {
   /// only. Collects what is there, each straight into its place in `out`, which begins with `first`
   /// and holds rubbish where nothing has been collected; returns how many. Reads in order, which is
   /// fastest; once the oldest has been late for `patient_looks` calls, each looks at one later slot
-  /// as well, so that the short steps behind a long one are not left for its end.
+  /// as well, so that the short steps behind a long one are not left for its end. `shift`: by how
+  /// much the users' tickets are ahead of the ring's.
   [[nodiscard]] std::size_t read_into(std::uint64_t first, std::uint64_t end,
-                                      std::span<Completion<Telemetry>> out) {
+                                      std::span<Completion<Telemetry>> out,
+                                      std::uint64_t shift = 0) {
     std::size_t count = 0;
     std::uint64_t ticket = head_;
     for (; ticket < end; ++ticket) {
       if (collected(ticket)) continue;
-      if (!read_ticket(ticket, out[ticket - first])) break;
+      if (!read_ticket(ticket, shift, out[ticket - first])) break;
       ++count;
     }
     head_ = ticket;
@@ -50,7 +52,7 @@ class CompletionReader {
     if (ticket < end && late_ > patient_looks) {
       const std::uint64_t later = next_later(end);
       const bool is_open = later < end && !collected(later);
-      if (is_open && read_ticket(later, out[later - first])) ++count;
+      if (is_open && read_ticket(later, shift, out[later - first])) ++count;
     }
     collected_ += count;
     return count;
@@ -149,14 +151,14 @@ class CompletionReader {
 
   /// The same where nothing is lost, for a ticket that is not collected. Looks at the last granule
   /// first: in vain, that takes only one cache line away from who is writing.
-  bool read_ticket(std::uint64_t ticket, Completion<Telemetry>& out) {
+  bool read_ticket(std::uint64_t ticket, std::uint64_t shift, Completion<Telemetry>& out) {
     const RingShape& shape = ring_.shape;
     const Granule* from = ring_.granules + shape.offset_of(ticket);
     const std::uint32_t lap = shape.lap_of(ticket);
     if (load_granule(from + shape.granules - 1).lap() != lap) return false;
     if (!read_value(from, lap, static_cast<Record&>(out))) return false;
     store_shared(ring_.seen + shape.slot_of(ticket), lap);
-    out.ticket = ticket;
+    out.ticket = ticket + shift;
     return true;
   }
 

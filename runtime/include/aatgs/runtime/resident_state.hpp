@@ -2,6 +2,7 @@
 #pragma once
 
 #include <aatgs/runtime/granule.hpp>
+#include <cstddef>
 #include <cstdint>
 
 namespace aatgs {
@@ -35,14 +36,27 @@ struct PortState {
   }
 };
 
+/// The words of a grid barrier: arrivals in the high half, flags of `ArrivalFlag` counted in the
+/// low half. Two, used in turn, so that the flags of one barrier cannot be read as the previous
+/// one's.
+struct BarrierWords {
+  alignas(2 * line_bytes) std::uint64_t word[2][line_bytes / sizeof(std::uint64_t)];
+};
+
+/// One of several places for them, of which the fastest is chosen: each in a page of its own, and
+/// at another offset there, so that they differ in their parts of the L2 cache.
+struct BarrierPlace {
+  BarrierWords words;
+  std::byte apart[4096];
+};
+
 /// What the workers of one context share among themselves, in their own memory. All zero before the
 /// first launch. Words that different workers hammer lie on different lines.
 struct ResidentState {
   alignas(line_bytes) std::uint32_t order;  ///< `Command` as the service block passed it on
 
-  /// The grid barrier: arrivals in the high half, flags of `ArrivalFlag` counted in the low half.
-  /// Two words used in turn, so that the flags of one barrier cannot be read as the previous one's.
-  alignas(line_bytes) std::uint64_t barrier[2][line_bytes / sizeof(std::uint64_t)];
+  std::uint32_t barrier_place;                     ///< resident kernel: the one that is chosen
+  BarrierWords barrier;                            ///< of kernels that run one config
   alignas(line_bytes) std::uint32_t fail_code[2];  ///< grid scope: by parity of the step
   alignas(line_bytes) std::uint32_t exited;        ///< blocks that have left this launch
   std::uint32_t gave_up;  ///< a wait has passed its deadline and left the hang record

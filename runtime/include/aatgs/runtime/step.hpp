@@ -53,6 +53,18 @@ constexpr bool step_grid_sync() {
   }
 }
 
+/// Whether a step writes memory that the host or other steps read, besides its telemetry: its
+/// `writes_memory`, or true. In block scope one that does not is spared the fence before its
+/// telemetry. What `enter` and `leave` write does not count.
+template <class Step>
+constexpr bool step_writes_memory() {
+  if constexpr (requires { Step::writes_memory; }) {
+    return Step::writes_memory;
+  } else {
+    return true;
+  }
+}
+
 /// Whether a step is for grid scope alone: its `grid_only`, or false.
 template <class Step>
 constexpr bool step_grid_only() {
