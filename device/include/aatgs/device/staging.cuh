@@ -93,7 +93,8 @@ __device__ std::uint32_t stage_configs(const ResidentArgs& args, std::uint64_t n
 /// can then be read by the block, after a sync. False: the leave mark is there instead. One warp.
 ///
 /// By acquiring loads, since else this SM's L1 may hold lines from before the copy: those of the
-/// kernel that zeroed the memory were seen (H200). An acquiring fence behind plain loads takes no less.
+/// kernel that zeroed the memory were seen (H200). An acquiring fence behind plain loads takes no
+/// less here.
 template <std::uint32_t Granules, class Config>
 __device__ bool wait_for_staged(const ResidentArgs& args, std::uint64_t ticket,
                                 StagedConfig<Config>& into) {
