@@ -200,6 +200,23 @@ TEST_CASE("completion reader: it reads a ticket that was never queued") {
   CHECK(read_all(reader, 2, 4) == std::vector<std::uint64_t>{1});
 }
 
+TEST_CASE("completion reader: a batch gets the tickets of its ring, or only in order the users'") {
+  Owned owned(64, 0, TelemetryPolicy::block);
+  Reader reader(owned.ring, 0, 64);
+  const std::uint64_t ahead = 1'000'000;
+  for (std::uint64_t t = 0; t < 64; ++t) {
+    if (t != 5) owned.publish(t);
+  }
+  std::vector<Done> batch(64);
+  for (std::uint32_t i = 0; i < Reader::patient_looks + 64; ++i) {
+    (void)reader.read_into(0, 64, batch, ahead);
+  }
+  owned.publish(5);
+  CHECK(reader.read_into(0, 64, batch, ahead) == 1);
+  for (std::uint64_t t = 0; t < 64; ++t) CHECK(batch[t].ticket == ahead + t);
+  CHECK(reader.collected_count() == 64);
+}
+
 TEST_CASE("completion reader: one that is still being written is read") {
   constexpr std::uint32_t granules = MessageBuffer<CompletionRecord<Telemetry>>::granules;
   for (const bool last_first : {false, true}) {

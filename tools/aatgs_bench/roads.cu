@@ -247,7 +247,7 @@ void measure_writing(const Plan& plan, Report& report) {
 
 /// The memory that a `StreamStep` reads: more than a step of 1 ms does. Of 256 MiB some stayed in
 /// the L2 cache of an H200 from one round to the next, as the blocks happened to go: launches of
-/// 768 threads then read 5.1 TB/s, more than the memory can, and the others 4.5 to 4.7.
+/// 768 threads then read 5.1 TB/s, more than the memory can, and the others 4.2 to 4.7.
 Buffer<uint4> make_stream_data(int device) {
   constexpr std::size_t bytes = std::size_t{1} << 32;
   Buffer<uint4> data(MemoryKind::device, bytes / sizeof(uint4), device);
