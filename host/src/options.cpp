@@ -16,6 +16,7 @@ constexpr std::array executor_names = {
     std::pair{ExecutorKind::automatic, std::string_view("automatic")},
     std::pair{ExecutorKind::resident, std::string_view("resident")},
     std::pair{ExecutorKind::launch_queue, std::string_view("launch_queue")},
+    std::pair{ExecutorKind::graph_queue, std::string_view("graph_queue")},
     std::pair{ExecutorKind::launch, std::string_view("launch")},
     std::pair{ExecutorKind::graph, std::string_view("graph")},
     std::pair{ExecutorKind::triple_buffer, std::string_view("triple_buffer")},
@@ -81,6 +82,21 @@ void check_enumerator(std::string_view name, Enum value, Enum last) {
                     " is no enumerator: give one of those in host/options.hpp");
 }
 
+/// It runs what other executors run in more ways.
+void check_graph_queue(const ContextOptions& options) {
+  if (options.executor != ExecutorKind::graph_queue) return;
+  if (options.scope != Scope::grid) {
+    throw OptionError(
+        "executor = graph_queue in block scope: its graphs run steps of all SMs, give Scope::grid "
+        "or name launch_queue");
+  }
+  if (options.telemetry_policy != TelemetryPolicy::block) {
+    throw OptionError(
+        "executor = graph_queue with a lossy telemetry_policy: it keeps all telemetry, give "
+        "TelemetryPolicy::block or name launch_queue");
+  }
+}
+
 }  // namespace
 
 std::uint32_t ring_slots_from_environment(const char* variable) noexcept {
@@ -124,6 +140,7 @@ void check_options(const ContextOptions& options) {
         " in grid scope, which runs one config at a time: give 1, and let the threads "
         "take turns");
   }
+  check_graph_queue(options);
   if (options.first_ticket > max_first_ticket) {
     throw OptionError("first_ticket = " + std::to_string(options.first_ticket) + " is above " +
                       std::to_string(max_first_ticket) + ": tickets would overflow, give less");

@@ -15,8 +15,10 @@ struct Backend {
     std::vector<Variant> all;
     for (const auto executor :
          {ExecutorKind::resident, ExecutorKind::launch_queue, ExecutorKind::launch,
-          ExecutorKind::graph, ExecutorKind::triple_buffer, ExecutorKind::automatic}) {
+          ExecutorKind::graph, ExecutorKind::triple_buffer, ExecutorKind::graph_queue,
+          ExecutorKind::automatic}) {
       for (const Scope scope : {Scope::block, Scope::grid}) {
+        if (executor == ExecutorKind::graph_queue && scope == Scope::block) continue;
         ContextOptions options;
         options.executor = executor;
         options.scope = scope;
@@ -32,6 +34,11 @@ struct Backend {
   template <class Config, class Telemetry, class Step>
   static GpuExecutionContext<Config, Telemetry> make(const Step& step,
                                                      const ContextOptions& options) {
+    if constexpr (requires { loose(step); }) {
+      if (options.executor == ExecutorKind::graph_queue) {
+        return make_context<Config, Telemetry>(loose(step), options);
+      }
+    }
     return make_context<Config, Telemetry>(step, options);
   }
   /// Blocks, so that the kernels of two contexts are resident together.
@@ -265,6 +272,7 @@ TEST_CASE("automatic: on a GPU it never settles, or loses configs at a change") 
 /// A step that leaves nothing but its telemetry, and so gets no fence before it.
 struct QuietStep {
   static constexpr unsigned block_threads = 64;
+  static constexpr bool grid_sync = false;
   static constexpr bool writes_memory = false;
 
   template <class Group>
@@ -301,31 +309,13 @@ TEST_CASE("step: one that writes no memory loses or tears its telemetry, or its 
   });
 }
 
-/// A step without a barrier, so that in grid scope, too, there is a batch road.
-struct LooseStep {
-  static constexpr unsigned block_threads = 64;
-  static constexpr bool grid_sync = false;
-
-  std::uint32_t* sums;  ///< [0]: how often all threads have run
-
-  template <class Group>
-  AATGS_HOST_DEVICE void operator()(Group& group, const Order& order, Report& out) const {
-    if (group.rank() == group.size() - 1 && order.op == Op::fail) group.fail(order.number);
-    if (group.block_rank() == 0) TestStep::Atomic(sums[0]).fetch_add(1);
-    if (group.rank() != 0) return;
-    out.hash = part_of_hash(order, 0, 1);
-    out.ticket = group.ticket();
-    for (std::uint32_t i = 0; i < 7; ++i) out.pattern[i] = HashStep::word(out.hash, i);
-  }
-};
-
 TEST_CASE("automatic: a batch road on a GPU loses, doubles or tears configs") {
   for_each_variant([](ContextOptions options) {
     if (options.executor != ExecutorKind::automatic) return;
     for (const std::uint32_t count : {9U, 100U, 1000U, 3000U}) {
       CAPTURE(count);
-      Buffer<std::uint32_t> sums(MemoryKind::device, 1);
-      auto ctx = Backend::make<Order, Report>(LooseStep{sums.data()}, options);
+      StepMemory memory(options);
+      auto ctx = Backend::make<Order, Report>(loose(memory.step()), options);  // has one in both
       std::vector<Order> orders;
       for (std::uint32_t i = 0; i < count; ++i) {
         orders.push_back(i % 10 == 3 ? make_order(Op::fail, 100 + i) : hash_order(i));
@@ -361,6 +351,102 @@ TEST_CASE("automatic: a batch road on a GPU loses, doubles or tears configs") {
         CHECK(is_report_of(hash_order(ticket), done->telemetry));
       }
       CHECK(adds_up(ctx.stats()));
+    }
+  });
+}
+
+template <class Body>
+void for_graph_queue(Body body) {
+  for_each_variant([body](const ContextOptions& options) {
+    if (is_graph_queue(options)) body(options);
+  });
+}
+
+TEST_CASE("graph_queue: a step begins before the one before it has ended, or loses a failure") {
+  for_graph_queue([](const ContextOptions& options) {
+    for (const std::uint64_t depth : {1U, 2U, 7U, 64U, 300U}) {
+      CAPTURE(depth);
+      StepMemory memory(options);
+      TestContext ctx = make_test_context(memory, options);
+      constexpr std::uint64_t count = 3000;
+      std::uint64_t queued = 0;
+      std::uint64_t collected = 0;
+      std::uint64_t wrong = 0;
+      for (Patience patience; collected < count && patience.lasts();) {
+        // Each writes the cells but every tenth, which fails.
+        const bool fails = queued % 10 == 9;
+        const Order order = fails ? make_order(Op::fail, 7, queued)
+                                  : make_order(Op::rewrite, 0, queued - queued / 10);
+        if (queued < count && queued - collected < depth && ctx.try_queue(order)) ++queued;
+        const auto done = ctx.poll();
+        if (!done) continue;
+        const bool failed = collected % 10 == 9;
+        const bool is_right = done->ticket == collected && done->ok() != failed &&
+                              done->code == (failed ? 7U : 0U) &&
+                              done->started_ns <= done->finished_ns;
+        if (!is_right) ++wrong;
+        ++collected;
+        patience.progress();
+      }
+      CHECK(collected == count);
+      CHECK(wrong == 0);
+      CHECK(adds_up(ctx.stats()));
+    }
+  });
+}
+
+TEST_CASE("graph_queue: what is queued behind a graph waits for a call that never comes") {
+  for_graph_queue([](const ContextOptions& options) {
+    for (const std::uint64_t count : {2U, 3U, 200U}) {
+      CAPTURE(count);
+      StepMemory memory(options);
+      TestContext ctx = make_test_context(memory, options);
+      for (std::uint64_t i = 0; i < count; ++i) REQUIRE(ctx.queue(hash_order(i)));
+      CHECK(eventually([&] { return ctx.is_gpu_idle(); }));  // no poll
+      CHECK(poll_all(ctx) == count);
+    }
+  });
+}
+
+TEST_CASE("graph_queue: a step that may wait for all its blocks is taken") {
+  ContextOptions options;
+  options.executor = ExecutorKind::graph_queue;
+  options.scope = Scope::grid;
+  StepMemory memory(options);
+  std::string message;
+  try {
+    make_context<Order, Report>(memory.step(), options);
+  } catch (const OptionError& error) {
+    message = error.what();
+  }
+  CHECK(message.find("grid_sync = false") != std::string::npos);
+}
+
+TEST_CASE("automatic: who keeps many steps without barriers in flight is not offered graphs") {
+  for_each_variant([](const ContextOptions& options) {
+    const bool is_automatic = options.executor == ExecutorKind::automatic;
+    if (!is_automatic || options.scope != Scope::grid) return;
+    for (const std::uint64_t depth : {1U, 64U}) {
+      CAPTURE(depth);
+      StepMemory memory(options);
+      TestContext ctx = Backend::make<Order, Report>(loose(memory.step()), options);
+      Checklist list(0, 30'000);
+      std::uint64_t queued = 0;
+      for (Patience patience; list.returned() < 30'000 && patience.lasts();) {
+        const bool may_queue = queued < 30'000 && queued - list.returned() < depth;
+        if (may_queue && ctx.try_queue(hash_order(queued))) ++queued;
+        const auto done = ctx.poll();
+        if (!done) continue;
+        list.tick(*done, [](std::uint64_t i, const Report& report) {
+          return is_report_of(hash_order(i), report);
+        });
+        patience.progress();
+      }
+      CHECK(list.tally().clean());
+      CHECK(ctx.is_settled());
+      MESSAGE(ctx.reason());
+      const bool measured = ctx.reason().find("graph_queue: not measured") == std::string::npos;
+      CHECK(measured == (depth == 64));
     }
   });
 }

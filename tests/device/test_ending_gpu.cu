@@ -198,7 +198,7 @@ struct WreckStep {
     if (task.deed == Deed::trap) __trap();
     if (task.deed == Deed::missing) {
       if (group.block_index() == 1 && group.block_rank() == 0) spin();
-      group.sync();
+      if constexpr (requires { group.sync(); }) group.sync();
     }
     if (group.rank() == 0) out = task.value + 1;
   }
@@ -210,13 +210,23 @@ struct WreckStep {
   }
 };
 
+/// For graphs of steps.
+struct LooseWreckStep : WreckStep {
+  static constexpr bool grid_sync = false;
+};
+
 using WreckContext = GpuExecutionContext<Task, std::uint32_t>;
 
 /// A context with one config done and collected, and the words of its step.
 struct Wreck {
   explicit Wreck(const ContextOptions& options) : words(MemoryKind::device, 2) {
     auto* nowhere = reinterpret_cast<std::uint32_t*>(std::uintptr_t{64});
-    ctx.emplace(make_context<Task, std::uint32_t>(WreckStep{words.data(), nowhere}, options));
+    const WreckStep step{words.data(), nowhere};
+    if (options.executor == ExecutorKind::graph_queue) {
+      ctx.emplace(make_context<Task, std::uint32_t>(LooseWreckStep{step}, options));
+    } else {
+      ctx.emplace(make_context<Task, std::uint32_t>(step, options));
+    }
     REQUIRE(ctx->queue({Deed::add, 41}));
     const auto done = ctx->wait(10s);
     REQUIRE(done);
@@ -351,6 +361,7 @@ TEST_CASE("ending: a step that never returns holds shutdown, the destructor or t
   check_case("child: a step never returns", as(ExecutorKind::resident, Scope::grid));
   check_case("child: a step never returns", as(ExecutorKind::launch_queue, Scope::block));
   check_case("child: a step never returns", as(ExecutorKind::triple_buffer, Scope::grid));
+  check_case("child: a step never returns", as(ExecutorKind::graph_queue, Scope::grid));
 }
 
 TEST_CASE("ending: a step that faults is not named, or a host that waits or polls goes on") {
@@ -372,6 +383,8 @@ TEST_CASE("ending: a step that faults is not named, or a host that waits or poll
   check(trap, ExecutorKind::launch_queue, Scope::grid, false);
   check(wild, ExecutorKind::triple_buffer, Scope::grid, false);
   check(trap, ExecutorKind::triple_buffer, Scope::block, true);
+  check(wild, ExecutorKind::graph_queue, Scope::grid, true);
+  check(trap, ExecutorKind::graph_queue, Scope::grid, false);
 }
 
 TEST_CASE("deadline: a block that never reaches a barrier hangs the grid without a word") {
@@ -386,6 +399,9 @@ TEST_CASE("deadline: a block that never reaches a barrier hangs the grid without
 // ---- in this process ---------------------------------------------------------------------------
 
 TestContext make_on_gpu(StepMemory& memory, const ContextOptions& options) {
+  if (options.executor == ExecutorKind::graph_queue) {
+    return make_context<Order, Report>(loose(memory.step()), options);
+  }
   return make_context<Order, Report>(memory.step(), options);
 }
 
@@ -393,6 +409,7 @@ template <class Body>
 void for_each_scope(std::initializer_list<ExecutorKind> executors, Body body) {
   for (const ExecutorKind executor : executors) {
     for (const Scope scope : {Scope::block, Scope::grid}) {
+      if (executor == ExecutorKind::graph_queue && scope == Scope::block) continue;
       const std::string name =
           std::string(to_string(executor)) + ", " + std::string(to_string(scope));
       SUBCASE(name.c_str()) {
@@ -417,9 +434,10 @@ Tally run_orders(TestContext& ctx, std::uint64_t first, std::uint64_t count) {
 constexpr auto resident = ExecutorKind::resident;
 constexpr auto launch_queue = ExecutorKind::launch_queue;
 constexpr auto triple_buffer = ExecutorKind::triple_buffer;
+constexpr auto graph_queue = ExecutorKind::graph_queue;
 
 TEST_CASE("ending: another thread aborts, and the owner goes on waiting, or work is miscounted") {
-  for_each_scope({resident, launch_queue, triple_buffer, ExecutorKind::automatic},
+  for_each_scope({resident, launch_queue, graph_queue, triple_buffer, ExecutorKind::automatic},
                  [](auto options) { check_abort_from_another_thread(make_on_gpu, options); });
   for_each_scope({ExecutorKind::launch, ExecutorKind::graph}, [](auto options) {
     check_abort_from_another_thread(make_on_gpu, options, false);
@@ -427,24 +445,24 @@ TEST_CASE("ending: another thread aborts, and the owner goes on waiting, or work
 }
 
 TEST_CASE("ending: a context that was aborted before its first config waits for it") {
-  for_each_scope(
-      {resident, launch_queue, triple_buffer, ExecutorKind::automatic, ExecutorKind::launch},
-      [](auto options) { check_abort_before_anything(make_on_gpu, options); });
+  for_each_scope({resident, launch_queue, graph_queue, triple_buffer, ExecutorKind::automatic,
+                  ExecutorKind::launch},
+                 [](auto options) { check_abort_before_anything(make_on_gpu, options); });
 }
 
 TEST_CASE("ending: polls after a shutdown throw, or give what was given up") {
-  for_each_scope(
-      {resident, launch_queue, triple_buffer, ExecutorKind::automatic, ExecutorKind::launch},
-      [](auto options) { check_polls_after_the_end(make_on_gpu, options); });
+  for_each_scope({resident, launch_queue, graph_queue, triple_buffer, ExecutorKind::automatic,
+                  ExecutorKind::launch},
+                 [](auto options) { check_polls_after_the_end(make_on_gpu, options); });
 }
 
 TEST_CASE("ending: an exception leaves work running, or waits for it") {
-  for_each_scope({resident, launch_queue, triple_buffer, ExecutorKind::automatic},
+  for_each_scope({resident, launch_queue, graph_queue, triple_buffer, ExecutorKind::automatic},
                  [](auto options) { check_unwinding(make_on_gpu, options); });
 }
 
 TEST_CASE("ending: the hang report is empty, or names the wrong ticket") {
-  for_each_scope({resident, launch_queue, triple_buffer}, [](auto options) {
+  for_each_scope({resident, launch_queue, graph_queue, triple_buffer}, [](auto options) {
     check_hang_report(make_on_gpu, options, options.executor == launch_queue ? "" : "not taken");
     check_hang_report_of_small_rings(make_on_gpu, options);
   });

@@ -262,19 +262,23 @@ struct TestStep {
     for (std::uint32_t i = 0; i < 7; ++i) out.pattern[i] = HashStep::word(hash, i);
   }
 
+  /// One thread.
+  template <class Group>
+  AATGS_HOST_DEVICE void wait_for_gate(Group& group, const Order& order) const {
+    word(Word::held).fetch_add(1);
+    const std::uint64_t begin = step_clock_ns();
+    while (word(Word::gate).load() == 0 && step_clock_ns() - begin < order.value) {
+      if (order.op == Op::hold && group.stop_requested()) {
+        word(Word::aborted).fetch_add(1);
+        break;
+      }
+    }
+  }
+
  private:
   template <class Group>
   AATGS_HOST_DEVICE void hold(Group& group, const Order& order) const {
-    if (group.rank() == 0) {
-      word(Word::held).fetch_add(1);
-      const std::uint64_t begin = step_clock_ns();
-      while (word(Word::gate).load() == 0 && step_clock_ns() - begin < order.value) {
-        if (order.op == Op::hold && group.stop_requested()) {
-          word(Word::aborted).fetch_add(1);
-          break;
-        }
-      }
-    }
+    if (group.rank() == 0) wait_for_gate(group, order);
     group.sync();
   }
 
@@ -347,6 +351,75 @@ struct TestStep {
     return errors;
   }
 };
+
+/// What of a `TestStep` can be had without a barrier, for graphs of steps.
+struct LooseTestStep {
+  static constexpr unsigned block_threads = 128;
+  static constexpr bool grid_sync = false;
+
+  TestStep base;
+
+  template <class Group>
+  AATGS_HOST_DEVICE void enter(Group& group) const {
+    if (group.block_rank() == 0) base.word(Word::entered).fetch_add(1);
+  }
+  template <class Group>
+  AATGS_HOST_DEVICE void leave(Group& group) const {
+    if (group.block_rank() == 0) base.word(Word::left).fetch_add(1);
+  }
+
+  template <class Group>
+  AATGS_HOST_DEVICE void operator()(Group& group, const Order& order, Report& out) const {
+    if (order.op == Op::fail && group.rank() == order.value % group.size())
+      group.fail(order.number);
+    if (order.op == Op::rewrite) rewrite(group, static_cast<std::uint32_t>(order.value));
+    if (group.rank() != 0) return;
+    if (order.op == Op::hold || order.op == Op::hold_fast) base.wait_for_gate(group, order);
+    out.hash = part_of_hash(order, 0, 1);
+    out.ticket = group.ticket();
+    out.group_size = group.size();
+    for (std::uint32_t i = 0; i < 7; ++i) out.pattern[i] = HashStep::word(out.hash, i);
+  }
+
+ private:
+  /// Fails unless one half of the cells are all `expected`; sets the other half to one more, the
+  /// last thread late.
+  template <class Group>
+  AATGS_HOST_DEVICE void rewrite(Group& group, std::uint32_t expected) const {
+    const std::uint32_t half = base.cell_count / 2;
+    const std::uint32_t* from = base.cells + expected % 2 * half;
+    std::uint32_t* to = base.cells + (expected + 1) % 2 * half;
+    for (std::uint32_t i = group.rank(); i < half; i += group.size()) {
+      if (from[(i + 37 * expected) % half] != expected) group.fail(expected + 1);
+    }
+    const std::uint64_t begin = step_clock_ns();
+    while (group.rank() + 1 == group.size() && step_clock_ns() - begin < 20'000) {
+    }
+    for (std::uint32_t i = group.rank(); i < half; i += group.size()) to[i] = expected + 1;
+  }
+};
+
+/// The same for a `HashStep`: its first thread does all of it.
+struct LooseHashStep {
+  static constexpr unsigned block_threads = 128;
+  static constexpr bool grid_sync = false;
+
+  template <class Group, class Config, class Telemetry>
+  AATGS_HOST_DEVICE void operator()(Group& group, const Config& config, Telemetry& out) const {
+    if (group.rank() != 0) return;
+    const std::uint64_t hash = part_of_hash(config, 0, 1);
+    for (std::uint32_t i = 0; i < sizeof(Telemetry) / 4; ++i) {
+      out.words[i] = HashStep::word(hash, i);
+    }
+  }
+};
+
+inline LooseTestStep loose(const TestStep& step) {
+  return {step};
+}
+inline LooseHashStep loose(const HashStep&) {
+  return {};
+}
 
 /// Orders that are told apart by their number in a run.
 inline Order hash_order(std::uint64_t i) {

@@ -4,6 +4,7 @@
 
 #include <aatgs/host/automatic_executor.hpp>
 #include <aatgs/host/gpu_execution_context.hpp>
+#include <algorithm>
 #include <deque>
 #include <string>
 #include <vector>
@@ -16,9 +17,11 @@ using namespace std::chrono_literals;
 /// What the scripted executors share with the test.
 struct World {
   std::uint64_t now = 0;
-  std::uint64_t ns[2] = {1000, 1000};  ///< what a config takes on `resident` and on `launch_queue`
-  bool obstructed[2] = {};             ///< cannot be made
-  unsigned patience = 0;               ///< looks for a completion in vain before it comes
+  /// What a config takes on `resident`, `launch_queue` and `graph_queue`.
+  std::uint64_t ns[3] = {1000, 1000, 1000};
+  bool obstructed[3] = {};         ///< cannot be made
+  std::uint64_t graphs_depth = 0;  ///< from which graphs are a candidate; 0: they are none
+  unsigned patience = 0;           ///< looks for a completion in vain before it comes
   bool leaves = true;
   std::vector<ExecutorKind> made;
   std::vector<std::uint64_t> first_tickets;
@@ -34,7 +37,7 @@ struct World {
 };
 
 constexpr std::size_t index_of(ExecutorKind kind) {
-  return kind == ExecutorKind::resident ? 0 : 1;
+  return kind == ExecutorKind::resident ? 0 : kind == ExecutorKind::launch_queue ? 1 : 2;
 }
 
 /// Runs configs in order when it is asked for completions; telemetry: the config.
@@ -123,10 +126,15 @@ using Context = GpuExecutionContext<std::uint64_t, std::uint64_t>;
 
 Context make(World& world, const ContextOptions& options = {}) {
   std::vector<Candidate<std::uint64_t, std::uint64_t>> candidates;
-  for (const auto kind : {ExecutorKind::resident, ExecutorKind::launch_queue}) {
-    candidates.push_back({kind, [&world, kind](std::uint64_t first_ticket) {
+  for (const auto kind :
+       {ExecutorKind::resident, ExecutorKind::launch_queue, ExecutorKind::graph_queue}) {
+    const bool is_graph = kind == ExecutorKind::graph_queue;
+    if (is_graph && world.graphs_depth == 0) continue;
+    candidates.push_back({kind,
+                          [&world, kind](std::uint64_t first_ticket) {
                             return std::make_unique<ScriptedExecutor>(world, kind, first_ticket);
-                          }});
+                          },
+                          is_graph ? world.graphs_depth : 0});
   }
   MakeBatch make_batch;
   if (world.batch_ns > 0) make_batch = [&] { return std::make_unique<ScriptedBatchRoad>(world); };
@@ -207,6 +215,23 @@ TEST_CASE("automatic: it stays with the slower executor") {
       CHECK(ctx.description() == to_string(c.winner));
       CHECK(world.running == 1);
     }
+  }
+}
+
+TEST_CASE("automatic: an executor for the deep is measured for the shallow, or for nobody") {
+  for (const std::uint64_t depth : {1U, 47U, 48U, 64U}) {
+    CAPTURE(depth);
+    World world;
+    world.graphs_depth = 48;
+    world.ns[2] = 500;
+    Context ctx = make(world);
+    User user(ctx);
+    REQUIRE(user.run(5000, depth));
+    CHECK(ctx.is_settled());
+    CHECK(ctx.executor() == (depth < 48 ? ExecutorKind::resident : ExecutorKind::graph_queue));
+    const auto made = std::count(world.made.begin(), world.made.end(), ExecutorKind::graph_queue);
+    CHECK(made == (depth < 48 ? 0 : 1));
+    CHECK(user.wrong() == 0);
   }
 }
 

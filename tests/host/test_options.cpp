@@ -159,8 +159,8 @@ TEST_CASE("options: make_cpu_context takes an executor that it cannot make") {
 TEST_CASE("options: a name is parsed as another one, or an unknown one is taken") {
   for (const auto kind :
        {ExecutorKind::automatic, ExecutorKind::resident, ExecutorKind::launch_queue,
-        ExecutorKind::launch, ExecutorKind::graph, ExecutorKind::triple_buffer, ExecutorKind::cpu,
-        ExecutorKind::cpu_triple_buffer}) {
+        ExecutorKind::graph_queue, ExecutorKind::launch, ExecutorKind::graph,
+        ExecutorKind::triple_buffer, ExecutorKind::cpu, ExecutorKind::cpu_triple_buffer}) {
     CHECK(parse_executor(to_string(kind)) == kind);
   }
   for (const Scope scope : {Scope::block, Scope::grid})
@@ -170,8 +170,8 @@ TEST_CASE("options: a name is parsed as another one, or an unknown one is taken"
     const std::string message = message_of<OptionError>([&] { parse_executor(wrong); });
     CHECK(contains(message, "executor '" + wrong + "'"));
     CHECK(contains(message,
-                   "automatic, resident, launch_queue, launch, graph, triple_buffer, cpu, "
-                   "cpu_triple_buffer"));
+                   "automatic, resident, launch_queue, graph_queue, launch, graph, triple_buffer, "
+                   "cpu, cpu_triple_buffer"));
   }
   const std::string message = message_of<OptionError>([] { parse_scope("warp"); });
   CHECK(contains(message, "scope 'warp'"));
@@ -180,8 +180,9 @@ TEST_CASE("options: a name is parsed as another one, or an unknown one is taken"
 
 TEST_CASE("executor: asked for a GPU where there is none, another one is taken in silence") {
   if (why_no_gpu(0).empty()) return;
-  for (const auto kind : {ExecutorKind::resident, ExecutorKind::launch_queue, ExecutorKind::launch,
-                          ExecutorKind::graph, ExecutorKind::triple_buffer}) {
+  for (const auto kind :
+       {ExecutorKind::resident, ExecutorKind::launch_queue, ExecutorKind::graph_queue,
+        ExecutorKind::launch, ExecutorKind::graph, ExecutorKind::triple_buffer}) {
     const auto ask = [&] { choose_executor(kind, 0); };
     const std::string message = message_of<DeviceError>(ask);
     CHECK(contains(message, "'" + std::string(to_string(kind)) + "'"));

@@ -28,6 +28,8 @@ struct Candidate {
   ExecutorKind kind;
   /// Makes one whose next ticket is this; throws `Error` if it cannot be had.
   std::function<std::unique_ptr<Executor<Config, Telemetry>>(std::uint64_t first_ticket)> make;
+  /// It is measured for users only who have been seen to keep so many in flight.
+  std::uint64_t least_depth = 0;
 };
 
 /// Whether `automatic` can measure under these options: several ports share one kernel and would
@@ -198,7 +200,7 @@ class AutomaticExecutor final : public Executor<Config, Telemetry> {
     std::string obstacle;        ///< why it cannot be had
   };
 
-  static constexpr double tie = 1.02;    ///< so near to the fastest, the preferred one is taken
+  static constexpr double tie = 1.01;    ///< so near to the fastest, the preferred one is taken
   static constexpr int most_trials = 6;  ///< for a user who never feeds two alike
   static constexpr std::uint64_t deep = 256;  ///< deeper ones need not be told apart
   static constexpr std::size_t least_batch = 8;
@@ -229,7 +231,9 @@ class AutomaticExecutor final : public Executor<Config, Telemetry> {
   /// The next to measure, or the winner.
   [[nodiscard]] std::size_t next_target() const {
     for (std::size_t i = 0; i < entries_.size() && trials_ < most_trials; ++i) {
-      if (!entries_[i].trial && entries_[i].obstacle.empty()) return i;
+      const Entry& entry = entries_[i];
+      const bool is_deep_enough = entry.candidate.least_depth <= trial_.depth();
+      if (!entry.trial && entry.obstacle.empty() && is_deep_enough) return i;
     }
     double least = entries_[current_].trial->ns_per_config();
     for (const Entry& entry : entries_) {

@@ -5,6 +5,7 @@
 #include <aatgs/host/batch_roads.cuh>
 #include <aatgs/host/gpu_residency.cuh>
 #include <aatgs/host/gpu_step_launcher.cuh>
+#include <aatgs/host/graph_queue.cuh>
 #include <aatgs/host/launch_queue.cuh>
 #include <aatgs/host/make_cpu_context.hpp>
 #include <aatgs/host/single_executor.cuh>
@@ -94,6 +95,10 @@ void load_kernels() {
   }
 }
 
+/// With fewer configs in flight, a graph takes longer to begin and end (6 to 8 us) than it saves its
+/// steps (0.3 us each, H200), so that it need not be measured.
+inline constexpr std::uint64_t least_depth_of_graphs = 32;
+
 /// The executor that measures the others. One port.
 template <class Config, class Telemetry, class Step>
 Executors<Config, Telemetry> make_automatic_executor(const Step& step, const std::string& why,
@@ -112,6 +117,13 @@ Executors<Config, Telemetry> make_automatic_executor(const Step& step, const std
       {ExecutorKind::launch_queue, [=](std::uint64_t ticket) -> OneExecutor {
          return std::move(make_launch_queues<Config, Telemetry>(step, at(ticket)).front());
        }}};
+  if (options.scope == Scope::grid && !step_grid_sync<Step>()) {
+    candidates.push_back({ExecutorKind::graph_queue,
+                          [=](std::uint64_t ticket) -> OneExecutor {
+                            return make_graph_queue<Config, Telemetry>(step, at(ticket));
+                          },
+                          least_depth_of_graphs});
+  }
   typename AutomaticExecutor<Config, Telemetry>::MakeBatchRoad make_batch;
   if (options.scope == Scope::block || !step_grid_sync<Step>()) {
     make_batch = [=] { return make_batch_road<Config, Telemetry>(step, options); };
@@ -135,6 +147,11 @@ Executors<Config, Telemetry> make_executors(const Step& step, const ExecutorChoi
   }
   if (choice.kind == ExecutorKind::launch_queue) {
     return make_launch_queues<Config, Telemetry>(step, options);
+  }
+  if (choice.kind == ExecutorKind::graph_queue) {
+    Executors<Config, Telemetry> executors;
+    executors.push_back(make_graph_queue<Config, Telemetry>(step, options));
+    return executors;
   }
   if (choice.kind == ExecutorKind::triple_buffer) {
     return make_triple_buffers<Config, Telemetry>(step, options);

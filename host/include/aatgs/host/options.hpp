@@ -11,17 +11,23 @@ namespace aatgs {
 
 /// What stands behind a context.
 enum class ExecutorKind {
-  /// Where there is a GPU, the faster of resident and launch_queue for the user's first configs;
-  /// the context says which and why. Resident at once, unmeasured, with several ports or with lossy
-  /// telemetry. Without a GPU, cpu. A change calls the step's `leave` and `enter`, as parking does.
-  /// `execute_batch` may go yet another road: one launch with a block for each config, or in grid
-  /// scope a graph of the steps, if the step says `static constexpr bool grid_sync = false`.
+  /// Where there is a GPU, the fastest of resident, launch_queue and, where it can run the step,
+  /// graph_queue for the user's first configs; the context says which and why. Resident at once,
+  /// unmeasured, with several ports or with lossy telemetry. Without a GPU, cpu. A change calls the
+  /// step's `leave` and `enter`, as parking does. `execute_batch` may go yet another road: one
+  /// launch with a block for each config, or in grid scope a graph of the steps, if the step says
+  /// `static constexpr bool grid_sync = false`.
   automatic,
   resident,      ///< the persistent CUDA kernel, fed through rings in mapped memory
   launch_queue,  ///< a launch for every config, by value; the caller polls the telemetry
-  launch,        ///< sync mode: copy, one plain launch, copy, synchronise, for every config
-  graph,         ///< the same as an instantiated CUDA graph
-  cpu,           ///< host threads
+  /// Configs gathered into CUDA graphs of up to 96 steps, one of them on its way; the caller polls
+  /// the telemetry, which comes towards a graph's end. The others wait on the host and go on when
+  /// the caller next finds no telemetry there. Grid scope, telemetry policy `block`, and steps that
+  /// say `static constexpr bool grid_sync = false`.
+  graph_queue,
+  launch,  ///< sync mode: copy, one plain launch, copy, synchronise, for every config
+  graph,   ///< the same as an instantiated CUDA graph
+  cpu,     ///< host threads
   /// Copy, one plain launch, copy, each in a stream of its own, so that `buffer_slots` steps are on
   /// their way at once; they run one after the other, in order. Configs beyond these wait on the
   /// host and go on when it next calls the context.

@@ -29,4 +29,15 @@ cudaGraphExec_t capture_graph(cudaStream_t stream, const std::string& what, Enqu
   return ready;
 }
 
+/// For captures: what is put into `to` from now on runs after all that is in `from`. Throws
+/// `DeviceError`.
+inline void chain(cudaStream_t from, cudaStream_t to) {
+  cudaEvent_t event = nullptr;
+  AATGS_CUDA(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "making an event");
+  cudaError_t error = cudaEventRecord(event, from);
+  if (error == cudaSuccess) error = cudaStreamWaitEvent(to, event, 0);
+  cudaEventDestroy(event);
+  AATGS_CUDA(error, "tying two streams of a graph");
+}
+
 }  // namespace aatgs::detail

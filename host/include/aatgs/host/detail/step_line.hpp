@@ -81,22 +81,35 @@ class StepLine {
     }
   }
 
+  /// `move_on` finds out, too, whether the device has failed.
+  void check() { move_on(); }
+
   [[nodiscard]] bool is_empty() const { return open_ + waiting_.size() == 0; }
   [[nodiscard]] std::uint64_t lost() const { return lost_; }
-  [[nodiscard]] unsigned slots() const { return options_.buffer_slots; }
-  [[nodiscard]] RingCounters counters() const {
+  [[nodiscard]] RingCounters counters(bool) const {
     return {static_cast<std::uint32_t>(waiting_.size()), static_cast<std::uint32_t>(done_.size())};
   }
   [[nodiscard]] const std::optional<DeviceError>& failure() const { return failure_; }
-  /// The oldest is in the step, or about to be.
+  [[nodiscard]] std::string description() const {
+    return "triple buffer of " + std::to_string(options_.buffer_slots) +
+           (options_.buffer_slots == 1 ? " slot on " : " slots on ") + launcher_->description();
+  }
+  /// What is open: the oldest is in the step, or about to be; and where a step is wedged.
   [[nodiscard]] std::string describe() const {
     std::vector<std::uint64_t> running, queued;
     for (std::uint64_t i = 0; i < open_; ++i) (i == 0 ? running : queued).push_back(oldest_ + i);
     for (const Input& input : waiting_) queued.push_back(input.ticket);
-    return describe_open(running, queued);
+    return describe_open(running, queued) + launcher_->wedged();
   }
+
+  // For all ports of the context, from any thread:
+  void end() { launcher_->end(); }
+  [[nodiscard]] bool has_ended() const { return launcher_->has_ended(); }
+  void request_abort() { launcher_->request_abort(); }
+
   /// Leaves the buffer to a step that cannot be ended.
   void abandon() noexcept {
+    launcher_->abandon();
     try {
       buffer_.close(std::chrono::nanoseconds(0));
     } catch (const Error&) {  // as it must
