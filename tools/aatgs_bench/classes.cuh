@@ -22,7 +22,8 @@ struct Entry {
   std::string road;
   std::string what;
   std::function<std::unique_ptr<BenchRoad>(const Setup<Step>&)> make;
-  bool for_each_length = false;  ///< one for each length, as it settles on the first that it meets
+  bool tunes = false;   ///< the others of its class take the width in which it is fastest
+  bool is_own = false;  ///< runs the step at one of its `own_shapes`
 };
 
 template <class Step>
@@ -30,20 +31,26 @@ Entry<Step> context_entry(const char* road, const char* what, ContextOptions opt
                           ExecutorKind executor, Scope scope) {
   options.executor = executor;
   options.scope = scope;
-  const bool sized = executor == ExecutorKind::resident || executor == ExecutorKind::automatic;
-  return {road, what, [=](const Setup<Step>& setup) {
-            ContextOptions wide = options;
-            if (sized) wide.workers = setup.workers;
-            return std::make_unique<ContextRoad<Step>>(setup.step, wide);
-          }};
+  Entry<Step> entry;
+  entry.road = road;
+  entry.what = what;
+  entry.make = [=](const Setup<Step>& setup) {
+    ContextOptions wide = options;
+    if (setup.workers != 0) wide.workers = setup.workers;
+    return std::make_unique<ContextRoad>(setup, wide);
+  };
+  entry.is_own = true;
+  return entry;
 }
 
+/// `automatic` is often on the very road that `resident` is: by turns, since the host's moods (its
+/// rates differ by a third from one 10 ms to the next) would else be taken for a difference.
 template <class Step>
-Entry<Step> automatic_entry(const ContextOptions& ours, Scope scope) {
-  auto entry = context_entry<Step>(automatic_road, "the automatic executor, when it has settled",
-                                   ours, ExecutorKind::automatic, scope);
-  entry.for_each_length = true;
-  return entry;
+std::vector<Entry<Step>> entries_by_turns(const ContextOptions& ours, Scope scope) {
+  return {
+      context_entry<Step>(our_road, "the resident executor", ours, ExecutorKind::resident, scope),
+      context_entry<Step>(automatic_road, "the automatic executor, when it has settled", ours,
+                          ExecutorKind::automatic, scope)};
 }
 
 template <class Step>
@@ -89,20 +96,24 @@ Entry<Step> bundle_entry(const std::string& road, unsigned bundle, unsigned in_f
 inline constexpr GraphKind all_graph_kinds[] = {
     {false, false}, {false, true}, {true, false}, {true, true}};
 
-/// One config at a time.
+/// The best of its class, by whose width the others go.
+template <class Step>
+Entry<Step> tuning(Entry<Step> entry) {
+  entry.tunes = true;
+  return entry;
+}
+
+/// One config at a time; the other roads.
 template <class Step>
 std::vector<Entry<Step>> closed_roads(Scope scope, const ContextOptions& ours) {
-  return {
-      context_entry<Step>("sync", "copy, launch, copy, synchronise (executor launch)", ours,
-                          ExecutorKind::launch, scope),
-      context_entry<Step>("graph_sync", "the same as a graph (executor graph)", ours,
-                          ExecutorKind::graph, scope),
-      value_entry<Step>(4, false),
-      value_entry<Step>(4, true),
-      graph_entry<Step>("graph", 1, 4, {false, false}),
-      streams_entry<Step>(3),
-      context_entry<Step>("resident", "the resident executor", ours, ExecutorKind::resident, scope),
-      automatic_entry<Step>(ours, scope)};
+  return {context_entry<Step>("sync", "copy, launch, copy, synchronise (executor launch)", ours,
+                              ExecutorKind::launch, scope),
+          context_entry<Step>("graph_sync", "the same as a graph (executor graph)", ours,
+                              ExecutorKind::graph, scope),
+          tuning(value_entry<Step>(4, false)),
+          value_entry<Step>(4, true),
+          graph_entry<Step>("graph", 1, 4, {false, false}),
+          streams_entry<Step>(3)};
 }
 
 /// Steps of grid scope in a row, each beginning when the one before has ended.
@@ -113,6 +124,7 @@ std::vector<Entry<Step>> fed_grid_roads(unsigned depth) {
     for (const GraphKind kind : all_graph_kinds) {
       roads.push_back(
           graph_entry<Step>("graph_" + std::to_string(graphs), depth / graphs, graphs, kind));
+      roads.back().tunes = graphs == 1 && kind.copy;
     }
   }
   return roads;
@@ -132,19 +144,17 @@ std::vector<Entry<Step>> fed_block_roads(unsigned depth) {
         {road + "_value", std::to_string(bundle) + " configs in one launch, by value",
          [=](const Setup<Step>& setup) { return make_value_bundles(setup, bundle, launches); }});
     roads.push_back(bundle_entry<Step>(road, bundle, launches, false));
+    roads.back().tunes = launches == 1;
   }
   return roads;
 }
 
-/// `depth` configs in flight.
+/// `depth` configs in flight; the other roads.
 template <class Step>
-std::vector<Entry<Step>> fed_roads(Scope scope, unsigned depth, const ContextOptions& ours) {
+std::vector<Entry<Step>> fed_roads(Scope scope, unsigned depth) {
   auto roads = scope == Scope::grid ? fed_grid_roads<Step>(depth) : fed_block_roads<Step>(depth);
   roads.push_back(value_entry<Step>(depth, false));
   roads.push_back(value_entry<Step>(depth, true));
-  roads.push_back(context_entry<Step>("resident", "the resident executor", ours,
-                                      ExecutorKind::resident, scope));
-  roads.push_back(automatic_entry<Step>(ours, scope));
   return roads;
 }
 
@@ -152,13 +162,14 @@ std::vector<Entry<Step>> fed_roads(Scope scope, unsigned depth, const ContextOpt
 template <class Step>
 std::vector<Entry<Step>> known_roads(Scope scope, unsigned count) {
   if (scope == Scope::block) {
-    return {bundle_entry<Step>("one_launch", count, 1, false),
+    return {tuning(bundle_entry<Step>("one_launch", count, 1, false)),
             bundle_entry<Step>("one_launch", count, 1, true)};
   }
   std::vector<Entry<Step>> roads;
   const unsigned steps = std::min(count, 100U);
   for (const GraphKind kind : all_graph_kinds) {
     roads.push_back(graph_entry<Step>("graph100", steps, std::min(4U, count / steps), kind));
+    roads.back().tunes = kind.copy;
   }
   return roads;
 }

@@ -20,7 +20,7 @@ struct Setup {
   unsigned blocks;  ///< of one config, in the lean kernels
   unsigned threads;
   int device;
-  std::uint32_t workers = 0;  ///< of the resident road; 0: as many as it takes by itself
+  std::uint32_t workers = 0;  ///< of our own roads; 0: as many as they take by themselves
 };
 
 template <class... Parameters, class... Arguments>

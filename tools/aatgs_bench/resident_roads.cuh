@@ -4,21 +4,35 @@
 
 #include <aatgs/host/make_context.cuh>
 #include <deque>
+#include <iterator>
 #include <optional>
 #include <vector>
 
 #include "driver.cuh"
+#include "lean_road.cuh"
 
 namespace aatgs::bench {
 
-/// A context on the executor that the options name.
-template <class Step>
-class ContextRoad final : public BenchRoad {
-  using Context = GpuExecutionContext<BenchConfig, BenchTelemetry>;
+using OwnContext = GpuExecutionContext<BenchConfig, BenchTelemetry>;
 
+/// A context for the step at the setup's width, one of the step's own.
+template <class Step, std::size_t I = 0>
+OwnContext make_own_context(const Setup<Step>& setup, const ContextOptions& options) {
+  if constexpr (I + 1 < std::size(Step::own_shapes)) {
+    if (setup.threads != Step::own_shapes[I].threads) {
+      return make_own_context<Step, I + 1>(setup, options);
+    }
+  }
+  using Wide = AtWidth<Step, Step::own_shapes[I].threads>;
+  return make_context<BenchConfig, BenchTelemetry>(Wide{setup.step}, options);
+}
+
+/// A context on the executor that the options name.
+class ContextRoad final : public BenchRoad {
  public:
-  ContextRoad(const Step& step, const ContextOptions& options)
-      : context_(make_context<BenchConfig, BenchTelemetry>(step, options)) {}
+  template <class Step>
+  ContextRoad(const Setup<Step>& setup, const ContextOptions& options)
+      : context_(make_own_context(setup, options)) {}
 
   void submit(const BenchConfig& config) override {
     // A config that is late by as many others as there are slots holds up those that need its slot,
@@ -33,7 +47,7 @@ class ContextRoad final : public BenchRoad {
     }
   }
   bool collect(std::uint64_t& ticket, BenchTelemetry& telemetry) override {
-    std::optional<Context::Done> done;
+    std::optional<OwnContext::Done> done;
     if (early_.empty()) {
       done = context_.poll();
     } else {
@@ -46,11 +60,14 @@ class ContextRoad final : public BenchRoad {
     telemetry = done->telemetry;
     return true;
   }
-  void finish() override {}
+  /// Leaves the GPU.
+  void finish() override {
+    if (context_.park(std::chrono::nanoseconds(host_patience_ns))) return;
+    throw TimeoutError("a context has not left the GPU after 20 s: report this");
+  }
   [[nodiscard]] bool is_settled() const override { return context_.is_settled(); }
 
-  /// Why it is on the executor that it is on.
-  [[nodiscard]] const std::string& reason() const { return context_.reason(); }
+  [[nodiscard]] std::string reason() const override { return context_.reason(); }
 
   /// Labels the configs of the next `run_batch`. Apart from it, so that it can be left out of the
   /// time: of all known configs the other roads label one at a time, which stays in the L1 cache.
@@ -69,15 +86,15 @@ class ContextRoad final : public BenchRoad {
   }
 
  private:
-  static void require_ok(const Context::Done& done) {
+  static void require_ok(const OwnContext::Done& done) {
     if (done.ok()) return;
     throw Error("ticket " + std::to_string(done.ticket) + " failed with code " +
                 std::to_string(done.code) + ": the step read other data than it should");
   }
 
-  Context context_;
-  std::deque<Context::Done> early_;              ///< collected before anybody asked
-  std::vector<typename Context::Done> results_;  ///< of a batch
+  OwnContext context_;
+  std::deque<OwnContext::Done> early_;     ///< collected before anybody asked
+  std::vector<OwnContext::Done> results_;  ///< of a batch
   std::uint64_t batch_ticket_ = 0;
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace aatgs::bench {
 
@@ -21,6 +22,8 @@ class Road {
   virtual bool collect(std::uint64_t& ticket, Telemetry& telemetry) = 0;
   /// Whether it will go on as it does now; false while it still tries out ways.
   [[nodiscard]] virtual bool is_settled() const { return true; }
+  /// Why it goes as it does, where it has a choice.
+  [[nodiscard]] virtual std::string reason() const { return {}; }
   /// When everything has been collected: throws if a step failed.
   virtual void finish() = 0;
 };

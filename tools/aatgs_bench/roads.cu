@@ -2,166 +2,120 @@
 #include <algorithm>
 #include <iterator>
 #include <limits>
+#include <map>
 #include <optional>
 #include <utility>
 
 #include "classes.cuh"
 #include "roads.hpp"
+#include "scene.cuh"
 #include "sweeps.cuh"
 
 namespace aatgs::bench {
 
 namespace {
 
-unsigned count_sms(int device) {
-  int sms = 0;
-  AATGS_CUDA(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device),
-             "asking for the number of SMs");
-  return static_cast<unsigned>(sms);
-}
-
-/// Programmatic dependent launch came with compute capability 9.
-bool has_dependent_launch(int device) {
-  int major = 0;
-  AATGS_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device),
-             "asking for the compute capability");
-  return major >= 9;
-}
-
-/// The width at which plain launches of this step are fastest; in grid scope at least one block on
-/// each SM. The resident road keeps the step's own.
+/// The last of those that tune, which is the fastest of them, where the GPU has it.
 template <class Step>
-Setup<Step> fastest_setup(const Step& step, Scope scope, int device) {
-  const bool grid = scope == Scope::grid;
-  const unsigned sms = count_sms(device);
-  Setup<Step> best{step, scope, grid ? sms : 1, Step::block_threads, device};
-  double best_us = 1e9;
-  for (const unsigned threads : {64U, 128U, 256U, 512U, 768U, 1024U}) {
-    for (const unsigned per_sm : {1U, 2U, 4U}) {
-      if (!grid && per_sm > 1) continue;
-      if (per_sm * threads > 2048) continue;
-      const Setup<Step> setup{step, scope, grid ? per_sm * sms : 1, threads, device};
-      ValueRoad<Step, 1> road(setup, 8, 1, false);
-      Driver driver(road);
-      driver.set_work(Step::work(Step::tuned_at_us, scope));
-      const double us = figure({}, "us", "", driver.fed(8, 0.01)).p50;
-      if (us < best_us) {
-        best_us = us;
-        best = setup;
-      }
-    }
+const Entry<Step>& tuner_of(const Scene<Step>& scene, const std::vector<Entry<Step>>& others) {
+  const Entry<Step>* last = nullptr;
+  for (const Entry<Step>& entry : others) {
+    if (entry.tunes && scene.has(entry.road)) last = &entry;
   }
-  return best;
+  return *last;
 }
 
-/// How many workers the resident road is fastest with: one block on each SM, or two where they fit.
+/// Where `entry` is fastest; `closed` with a depth of 1, `fed` with more.
 template <class Step>
-std::uint32_t fastest_workers(const Setup<Step>& setup, ContextOptions options) {
-  if (setup.scope == Scope::block || options.workers != 0) return options.workers;
-  options.executor = ExecutorKind::resident;
-  options.scope = setup.scope;
-  std::uint32_t best = 0;
-  double best_us = std::numeric_limits<double>::infinity();
-  for (const std::uint32_t workers : {0U, 2 * count_sms(setup.device) - 1}) {
-    options.workers = workers;
-    try {
-      ContextRoad<Step> road(setup.step, options);
-      Driver driver(road);
-      driver.set_work(Step::work(Step::workers_tuned_at_us, setup.scope));
-      const double us = figure({}, "us", "", driver.fed(8, 0.01)).p50;
-      if (us < best_us) best = workers;
-      best_us = std::min(best_us, us);
-    } catch (const OptionError&) {  // two do not fit
-    }
-  }
-  return best;
+Setup<Step> fastest_setup(Scene<Step>& scene, const std::string& group, unsigned depth,
+                          const Entry<Step>& entry, double us) {
+  return scene.fastest(entry.is_own, group + entry.road, us,
+                       [&](const Setup<Step>& setup, double at) {
+                         const auto road = entry.make(setup);
+                         return try_road(*road, Step::work(at, scene.scope()), depth);
+                       });
 }
 
-/// One step in one scope: what to measure, and where the figures go.
 template <class Step>
-class Scene {
- public:
-  Scene(const Plan& plan, Report& report, std::string step, Scope scope,
-        const std::function<Step()>& make_step)
-      : plan_(plan),
-        report_(report),
-        step_(std::move(step)),
-        scope_(scope),
-        make_step_(make_step) {}
+std::string describe(const Entry<Step>& entry, const Setup<Step>& setup) {
+  return entry.what + describe_width(setup.blocks, setup.threads, setup.scope);
+}
 
-  [[nodiscard]] Scope scope() const { return scope_; }
-  [[nodiscard]] const ContextOptions& ours() const { return plan_.context; }
-
-  /// Made when first asked for: a run of a few figures skips it.
-  const Setup<Step>& setup() {
-    if (!setup_) {
-      setup_ = fastest_setup(make_step_(), scope_, plan_.context.device);
-      setup_->workers = fastest_workers(*setup_, plan_.context);
-    }
-    return *setup_;
-  }
-
-  /// The lengths of one road whose figures are wanted, if the GPU has such a road.
-  [[nodiscard]] std::vector<double> wanted(const std::string& group, const std::string& road,
-                                           const std::vector<double>& lengths) const {
-    std::vector<double> result;
-    if (road.ends_with("_pdl") && !has_dependent_launch(plan_.context.device)) return result;
-    std::copy_if(lengths.begin(), lengths.end(), std::back_inserter(result),
-                 [&](double us) { return plan_.wants(of(group, us, road).name()); });
-    return result;
-  }
-
-  void add(const std::string& group, double us, const std::string& road, const std::string& what,
-           std::vector<double> samples) {
-    report_.add(figure(of(group, us, road), "us", what, std::move(samples)));
-  }
-
-  /// Short steps are where the roads differ most, and where samples are cheap.
-  [[nodiscard]] double seconds(double us) const {
-    return us == 0 ? 4 * plan_.seconds : plan_.seconds;
-  }
-
- private:
-  [[nodiscard]] Case of(const std::string& group, double us, const std::string& road) const {
-    return {group, step_, std::string(to_string(scope_)), us, road};
-  }
-
-  const Plan& plan_;
-  Report& report_;
-  std::string step_;
-  Scope scope_;
-  std::function<Step()> make_step_;
-  std::optional<Setup<Step>> setup_;
-};
-
-/// `closed` with a depth of 1, `fed` with more.
+/// One road at several lengths; made anew only where another width is faster.
 template <class Step>
 void measure_road(Scene<Step>& scene, const std::string& group, unsigned depth,
-                  const Entry<Step>& entry, const std::vector<double>& lengths) {
-  const auto road = entry.make(scene.setup());
-  Driver driver(*road);
+                  const Entry<Step>& entry, const Entry<Step>& tuner,
+                  const std::vector<double>& lengths) {
+  std::optional<Setup<Step>> last;
+  std::unique_ptr<BenchRoad> road;
+  std::optional<Driver> driver;
   for (const double us : lengths) {
-    driver.set_work(Step::work(us, scene.scope()));
-    driver.settle(depth);
+    const Setup<Step> setup = fastest_setup(scene, group, depth, entry.is_own ? entry : tuner, us);
+    if (!last || last->blocks != setup.blocks || last->threads != setup.threads) {
+      driver.reset();
+      road = entry.make(setup);
+      driver.emplace(*road);
+      last = setup;
+    }
+    driver->set_work(Step::work(us, scene.scope()));
     const double seconds = scene.seconds(us);
-    scene.add(group, us, entry.road, entry.what,
-              depth == 1 ? driver.closed_loop(seconds) : driver.fed(depth, seconds));
+    scene.add(group, us, entry.road, describe(entry, setup),
+              depth == 1 ? driver->closed_loop(seconds) : driver->fed(depth, seconds));
+    driver->finish();
   }
-  driver.finish();
+}
+
+/// Several roads and one length: each for a while, then again the other way round, and so on. One
+/// that waits has left the GPU.
+template <class Step>
+void measure_by_turns(Scene<Step>& scene, const std::string& group, unsigned depth,
+                      const std::vector<Entry<Step>>& entries, double us) {
+  struct Runner {
+    std::string road;
+    std::string what;
+    std::unique_ptr<BenchRoad> lane;
+    std::unique_ptr<Driver> driver;
+    std::vector<double> samples;
+  };
+  std::vector<Runner> runners;
+  for (const Entry<Step>& entry : entries) {
+    if (scene.wanted(group, entry.road, {us}).empty()) continue;
+    const Setup<Step> setup = fastest_setup(scene, group, depth, entry, us);
+    auto lane = entry.make(setup);
+    auto driver = std::make_unique<Driver>(*lane);
+    driver->set_work(Step::work(us, scene.scope()));
+    driver->settle(depth);
+    driver->finish();
+    runners.push_back({entry.road, describe(entry, setup), std::move(lane), std::move(driver), {}});
+  }
+  const double seconds = scene.seconds(us);
+  const double least_seconds = 5e-6 * std::max(50.0, depth * (us + 1));  // of five samples
+  const int turns = std::clamp(static_cast<int>(seconds / least_seconds), 1, 8);
+  for (int turn = 0; turn < turns; ++turn) {
+    for (Runner& runner : runners) {
+      const auto more = depth == 1 ? runner.driver->closed_loop(seconds / turns)
+                                   : runner.driver->fed(depth, seconds / turns);
+      runner.samples.insert(runner.samples.end(), more.begin(), more.end());
+      runner.driver->finish();
+    }
+    std::reverse(runners.begin(), runners.end());
+  }
+  for (Runner& runner : runners) {
+    const std::string what = runner.what + ": " + runner.lane->reason();
+    scene.add(group, us, runner.road, what, std::move(runner.samples));
+  }
 }
 
 template <class Step>
 void measure_class(Scene<Step>& scene, const std::string& group, unsigned depth,
-                   const std::vector<Entry<Step>>& entries, const std::vector<double>& lengths) {
-  for (const Entry<Step>& entry : entries) {
+                   const std::vector<Entry<Step>>& others, const std::vector<double>& lengths) {
+  for (const Entry<Step>& entry : others) {
     const auto todo = scene.wanted(group, entry.road, lengths);
     if (todo.empty()) continue;
-    if (!entry.for_each_length) {
-      measure_road(scene, group, depth, entry, todo);
-      continue;
-    }
-    for (const double us : todo) measure_road(scene, group, depth, entry, {us});
+    measure_road(scene, group, depth, entry, tuner_of(scene, others), todo);
   }
+  const auto ours = entries_by_turns<Step>(scene.ours(), scene.scope());
+  for (const double us : lengths) measure_by_turns(scene, group, depth, ours, us);
 }
 
 /// Configs of one known batch: about 20 ms of them in grid scope, whole graphs of 100 if it can be.
@@ -172,30 +126,55 @@ unsigned known_count(double us, Scope scope) {
   return whole < 100 ? whole : whole / 100 * 100;
 }
 
-/// `execute_batch` on one of our executors, in a context of its own for each length.
+/// Known configs by `execute_batch` on one of our executors.
+class OwnBatch {
+ public:
+  template <class Step>
+  OwnBatch(const Setup<Step>& setup, ContextOptions options, double us)
+      : road_(setup, options), configs_(known_count(us, setup.scope)) {
+    for (BenchConfig& config : configs_) config.work = Step::work(us, setup.scope);
+    for (const std::uint64_t begin = host_now_ns(); !road_.is_settled();) {
+      road_.label_batch(configs_);
+      road_.run_batch(configs_);
+      if (host_now_ns() - begin > host_patience_ns) {
+        throw TimeoutError("execute_batch has not settled after 20 s: report this");
+      }
+    }
+  }
+
+  std::vector<double> samples(double seconds) {
+    return sample_batches(
+        configs_.size(), seconds, [this] { road_.label_batch(configs_); },
+        [this] { road_.run_batch(configs_); });
+  }
+  [[nodiscard]] std::string reason() const { return road_.reason(); }
+
+ private:
+  ContextRoad road_;
+  std::vector<BenchConfig> configs_;
+};
+
 template <class Step>
 void measure_known_ours(Scene<Step>& scene, const char* name, ExecutorKind executor,
                         const std::vector<double>& lengths) {
   ContextOptions options = scene.ours();
   options.executor = executor;
   options.scope = scene.scope();
+  const auto of = [&](const Setup<Step>& setup, double us) {
+    ContextOptions wide = options;
+    if (setup.workers != 0) wide.workers = setup.workers;
+    return std::make_unique<OwnBatch>(setup, wide, us);
+  };
   for (const double us : scene.wanted("known", name, lengths)) {
-    options.workers = scene.setup().workers;
-    ContextRoad<Step> road(scene.setup().step, options);
-    BenchConfig config{};
-    config.work = Step::work(us, scene.scope());
-    std::vector<BenchConfig> configs(known_count(us, scene.scope()), config);
-    for (const std::uint64_t begin = host_now_ns(); !road.is_settled();) {
-      road.label_batch(configs);
-      road.run_batch(configs);
-      if (host_now_ns() - begin > host_patience_ns) {
-        throw TimeoutError("execute_batch has not settled after 20 s: report this");
-      }
-    }
-    scene.add("known", us, name, "execute_batch: " + road.reason(),
-              sample_batches(
-                  configs.size(), scene.seconds(us), [&] { road.label_batch(configs); },
-                  [&] { road.run_batch(configs); }));
+    const auto setup = scene.fastest(true, "known" + std::string(name), us,
+                                     [&](const Setup<Step>& some, double at) {
+                                       return figure({}, "us", "", of(some, at)->samples(0.01)).p50;
+                                     });
+    const auto batch = of(setup, us);
+    scene.add("known", us, name,
+              "execute_batch" + describe_width(setup.blocks, setup.threads, setup.scope) + ": " +
+                  batch->reason(),
+              batch->samples(scene.seconds(us)));
   }
 }
 
@@ -203,13 +182,16 @@ template <class Step>
 void measure_known(Scene<Step>& scene, const std::vector<double>& lengths) {
   for (const double us : lengths) {
     const unsigned count = known_count(us, scene.scope());
-    for (const Entry<Step>& entry : known_roads<Step>(scene.scope(), count)) {
+    const unsigned slots = scene.scope() == Scope::grid ? std::min(count, 400U) : count;
+    const auto others = known_roads<Step>(scene.scope(), count);
+    for (const Entry<Step>& entry : others) {
       if (scene.wanted("known", entry.road, {us}).empty()) continue;
-      const auto road = entry.make(scene.setup());
+      const auto setup = fastest_setup(scene, "known", slots, tuner_of(scene, others), us);
+      const auto road = entry.make(setup);
       Driver driver(*road);
       driver.set_work(Step::work(us, scene.scope()));
-      const unsigned slots = scene.scope() == Scope::grid ? std::min(count, 400U) : count;
-      scene.add("known", us, entry.road, entry.what, driver.known(count, slots, scene.seconds(us)));
+      scene.add("known", us, entry.road, describe(entry, setup),
+                driver.known(count, slots, scene.seconds(us)));
       driver.finish();
     }
   }
@@ -226,8 +208,8 @@ void measure_step(const Plan& plan, Report& report, const std::string& name, Sco
     std::vector<double> short_enough;  // a window of 64 steps of 10 ms says no more than one of 4
     std::copy_if(lengths.begin(), lengths.end(), std::back_inserter(short_enough),
                  [&](double us) { return us * depth <= 40'000; });
-    measure_class(scene, "fed" + std::to_string(depth), depth,
-                  fed_roads<Step>(scope, depth, plan.context), short_enough);
+    measure_class(scene, "fed" + std::to_string(depth), depth, fed_roads<Step>(scope, depth),
+                  short_enough);
   }
   measure_known(scene, lengths);
 }
@@ -239,7 +221,7 @@ void measure_writing(const Plan& plan, Report& report) {
   ContextOptions options = plan.context;
   options.executor = ExecutorKind::resident;
   options.scope = Scope::block;
-  ContextRoad<WritingSpinStep> road(WritingSpinStep{}, options);
+  ContextRoad road(own_setups(WritingSpinStep{}, Scope::block, options).front(), options);
   Driver driver(road);
   report.add(figure(of, "us", "the resident executor, a step that may write memory",
                     driver.closed_loop(4 * plan.seconds)));

@@ -4,6 +4,7 @@
 
 #include <aatgs/device/primitives.cuh>
 #include <aatgs/host/options.hpp>
+#include <algorithm>
 #include <cstdint>
 
 namespace aatgs::bench {
@@ -38,15 +39,28 @@ __device__ void echo(Group& group, const Config& config, BenchTelemetry& out) {
   out.tail = config.tail;
 }
 
+/// A width in which the library's own roads may run a step. The others' kernels have any.
+struct OwnShape {
+  unsigned threads;
+  unsigned blocks_per_sm;  ///< grid scope
+};
+
+/// A step at one of its `own_shapes`.
+template <class Step, unsigned Threads>
+struct AtWidth : Step {
+  static constexpr unsigned block_threads = Threads;
+};
+
 /// Spins on the GPU's timer for `work` nanoseconds.
 struct SpinStep {
   static constexpr bool device_only = true;
   static constexpr bool grid_sync = false;
   static constexpr bool writes_memory = false;
   static constexpr unsigned block_threads = 64;
-  static constexpr double tuned_at_us = 0;  ///< length at which other roads find their best width
-  static constexpr double workers_tuned_at_us = 0;  ///< and the resident one its best
+  static constexpr OwnShape own_shapes[] = {{block_threads, 1}};
 
+  /// The length at which the best width for steps of `us` is looked for.
+  static constexpr double tuned_at_us(double) { return 0; }
   static std::uint32_t work(double us, Scope) { return static_cast<std::uint32_t>(us * 1e3); }
 
   template <class Group, class Config>
@@ -73,20 +87,18 @@ struct WritingSpinStep : SpinStep {
 inline constexpr std::uint32_t stream_pattern = 0x01010101;
 
 /// Reads `work` KiB of a large buffer, which holds `stream_pattern` in every word; each config
-/// begins where the one before it ended, so that no cache helps. The resident road is fastest with
-/// blocks of 1024 threads, but for steps of 3 us on all SMs (3.84 us with them, 3.69 with 768).
+/// begins where the one before it ended, so that no cache helps.
 struct StreamStep {
   static constexpr bool device_only = true;
   static constexpr bool grid_sync = false;
   static constexpr bool writes_memory = false;
-  static constexpr unsigned block_threads = 1024;
-  static constexpr double tuned_at_us = 30;
-  static constexpr double workers_tuned_at_us = 300;
+  static constexpr OwnShape own_shapes[] = {{256, 1}, {512, 1}, {512, 2}, {768, 1}, {1024, 1}};
   static constexpr std::uint32_t batch = 8;  ///< loads on their way, on every road alike
 
   const uint4* data;
   std::uint32_t mask;  ///< elements - 1; a power of two of them
 
+  static constexpr double tuned_at_us(double us) { return std::min(us, 100.0); }
   /// As much as one block, or the whole GPU, reads in about that time (H200).
   static std::uint32_t work(double us, Scope scope) {
     return static_cast<std::uint32_t>(us * (scope == Scope::grid ? 3000 : 30));

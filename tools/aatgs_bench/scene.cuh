@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <iterator>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "plan.hpp"
+#include "report.hpp"
+#include "widths.cuh"
+
+namespace aatgs::bench {
+
+/// Programmatic dependent launch came with compute capability 9.
+inline bool has_dependent_launch(int device) {
+  int major = 0;
+  AATGS_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device),
+             "asking for the compute capability");
+  return major >= 9;
+}
+
+/// One step in one scope: what to measure, in which widths, and where the figures go.
+template <class Step>
+class Scene {
+ public:
+  Scene(const Plan& plan, Report& report, std::string step, Scope scope,
+        const std::function<Step()>& make_step)
+      : plan_(plan),
+        report_(report),
+        step_(std::move(step)),
+        scope_(scope),
+        make_step_(make_step) {}
+
+  [[nodiscard]] Scope scope() const { return scope_; }
+  [[nodiscard]] const ContextOptions& ours() const { return plan_.context; }
+  /// Whether the GPU has such a road.
+  [[nodiscard]] bool has(const std::string& road) const {
+    return !road.ends_with("_pdl") || has_dependent_launch(plan_.context.device);
+  }
+
+  /// The setup in which steps of this length are fastest, by `us_of(setup, us)`; found once for
+  /// each `who`.
+  template <class UsOf>
+  Setup<Step> fastest(bool is_own, const std::string& who, double us, const UsOf& us_of) {
+    const double at = Step::tuned_at_us(us);
+    const auto found = fastest_.find({who, at});
+    if (found != fastest_.end()) return found->second;
+    const int device = plan_.context.device;
+    const auto best = fastest_of(is_own ? own_setups(make_step_(), scope_, plan_.context)
+                                        : other_setups(make_step_(), scope_, device),
+                                 [&](const Setup<Step>& setup) { return us_of(setup, at); });
+    fastest_.insert({{who, at}, best});
+    return best;
+  }
+
+  /// The lengths of one road whose figures are wanted, if the GPU has such a road.
+  [[nodiscard]] std::vector<double> wanted(const std::string& group, const std::string& road,
+                                           const std::vector<double>& lengths) const {
+    std::vector<double> result;
+    if (!has(road)) return result;
+    std::copy_if(lengths.begin(), lengths.end(), std::back_inserter(result),
+                 [&](double us) { return plan_.wants(of(group, us, road).name()); });
+    return result;
+  }
+
+  void add(const std::string& group, double us, const std::string& road, const std::string& what,
+           std::vector<double> samples) {
+    report_.add(figure(of(group, us, road), "us", what, std::move(samples)));
+  }
+
+  /// Short steps are where the roads differ most, and where samples are cheap.
+  [[nodiscard]] double seconds(double us) const {
+    return us == 0 ? 4 * plan_.seconds : plan_.seconds;
+  }
+
+ private:
+  [[nodiscard]] Case of(const std::string& group, double us, const std::string& road) const {
+    return {group, step_, std::string(to_string(scope_)), us, road};
+  }
+
+  const Plan& plan_;
+  Report& report_;
+  std::string step_;
+  Scope scope_;
+  std::function<Step()> make_step_;
+  std::map<std::pair<std::string, double>, Setup<Step>> fastest_;
+};
+
+}  // namespace aatgs::bench
