@@ -196,8 +196,8 @@ TEST_CASE("automatic: it stays with the slower executor") {
   };
   for (const Case& c :
        {Case{2600, 6400, ExecutorKind::resident}, Case{6400, 2600, ExecutorKind::launch_queue},
-        Case{1000, 990, ExecutorKind::resident},  // 1 %: the preferred one
-        Case{1000, 970, ExecutorKind::launch_queue},
+        Case{1000, 995, ExecutorKind::resident},  // 0.5 %: the preferred one
+        Case{1000, 985, ExecutorKind::launch_queue},
         Case{10'000'000, 10'100'000, ExecutorKind::resident},
         Case{10'000'000, 9'000'000, ExecutorKind::launch_queue}}) {
     for (const std::uint64_t depth : {1U, 16U, 64U}) {
