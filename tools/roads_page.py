@@ -40,9 +40,9 @@ This page is made by `tools/roads_page.py`.
 
 A *road* is a way for a step to get to the GPU: the resident kernel (executor `resident`), a launch
 by value that the host polls (`launch_queue`), copies, a launch and a wait (`launch`, or as a graph
-`graph`), a CUDA graph of many steps, many configs in one launch (what `execute_batch` of
-`automatic` may take), or streams with events. The same step runs on all of them, so measure yours:
-`automatic` does, and `reason()` tells what it saw.
+`graph`), a CUDA graph of many steps (`graph_queue`), many configs in one launch (what
+`execute_batch` of `automatic` may take, as it may a graph), or streams with events. The same step
+runs on all of them, so measure yours: `automatic` does, and `reason()` tells what it saw.
 
 ## In short
 
@@ -210,7 +210,7 @@ RULES = (
          "fed16", "spin", "block", "ours"),
     Rule("steps on all SMs one after the other, a few queued ahead", "`resident`",
          "fed16", "spin", "grid", "ours"),
-    Rule("64 steps on all SMs known ahead", "CUDA graph, programmatic dependent launch",
+    Rule("64 steps on all SMs known ahead", "CUDA graph: `graph_queue`, or `automatic`",
          "fed64", "spin", "grid", "other"),
     Rule("all steps known before, one block each", "one launch: `execute_batch` of `automatic`",
          "known", "spin", "block", "other"),
