@@ -95,7 +95,7 @@ void load_kernels() {
   }
 }
 
-/// With fewer configs in flight, a graph takes longer to begin and end (6 to 8 us) than it saves its
+/// With fewer configs in flight, a graph takes longer to begin and end (5 to 9 us) than it saves its
 /// steps (0.3 us each, H200), so that it need not be measured.
 inline constexpr std::uint64_t least_depth_of_graphs = 32;
 
