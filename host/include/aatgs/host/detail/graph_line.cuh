@@ -59,7 +59,10 @@ class GraphLine {
 
   bool take(Completion<Telemetry>& out) {
     if (launches_.reader().try_read(launched_, out)) return true;
-    move_on();
+    // Those that have come since are for the next call: a graph that began before the caller had
+    // seen them, and queued as many more, would be the shorter by these.
+    const std::uint64_t collected = options_.first_ticket + launches_.reader().collected_count();
+    if (collected == launched_) move_on();
     return false;
   }
 
