@@ -41,7 +41,7 @@ inline constexpr std::uint32_t graph_steps = 100;
 template <class Config>
 struct GraphConfigs {
   QueuedTicket first;
-  MessageBuffer<Config> configs[graph_steps];
+  ConfigWords<Config> configs[graph_steps];
 };
 
 /// One warp.
@@ -70,7 +70,7 @@ __global__ void __launch_bounds__(step_block_threads<Step>(), 1)
                        StepDraft<CompletionRecord<Telemetry>>* drafts) {
   using Record = CompletionRecord<Telemetry>;
   __shared__ BlockShared shared;
-  __shared__ MessageBuffer<Config> config;
+  __shared__ ConfigWords<Config> config;
   __shared__ MessageBuffer<Record> record;
   let_next_start();
   fetch_config(config, batch->configs[i]);

@@ -82,11 +82,19 @@ __global__ void __launch_bounds__(step_block_threads<Step>(), 1)
   run_queued_block<false>(args, step, config, of, shared, record);
 }
 
+/// A config in whole 16-byte words. An array of them is one of plain configs if these are of whole
+/// words themselves.
+template <class Config>
+struct alignas(16) ConfigWords {
+  unsigned char bytes[(sizeof(Config) + 15) / 16 * 16];
+
+  [[nodiscard]] AATGS_HOST_DEVICE Config& value() { return *reinterpret_cast<Config*>(bytes); }
+};
+
 /// Copies a config out of memory that is slow to read. All threads of the block; they see it after
 /// the next `__syncthreads`.
 template <class Config>
-__device__ void fetch_config(MessageBuffer<Config>& to, const MessageBuffer<Config>& from) {
-  static_assert(sizeof(to) % sizeof(uint4) == 0);
+__device__ void fetch_config(ConfigWords<Config>& to, const ConfigWords<Config>& from) {
   const auto* source = reinterpret_cast<const uint4*>(&from);
   auto* target = reinterpret_cast<uint4*>(&to);
   for (unsigned i = threadIdx.x; i < sizeof(to) / sizeof(uint4); i += blockDim.x) {
@@ -112,10 +120,10 @@ __device__ inline void wait_for_previous() {
 template <class Step, class Config, class Telemetry>
 __global__ void __launch_bounds__(step_block_threads<Step>(), 1)
     batch_block_kernel(const __grid_constant__ QueuedArgs args, const __grid_constant__ Step step,
-                       const MessageBuffer<Config>* configs,
+                       const ConfigWords<Config>* configs,
                        const __grid_constant__ QueuedTicket first) {
   __shared__ BlockShared shared;
-  __shared__ MessageBuffer<Config> config;
+  __shared__ ConfigWords<Config> config;
   __shared__ MessageBuffer<CompletionRecord<Telemetry>> record;
   let_next_start();
   fetch_config(config, configs[blockIdx.x]);

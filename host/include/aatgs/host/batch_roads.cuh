@@ -6,6 +6,7 @@
 #include <aatgs/host/detail/step_graphs.cuh>
 #include <aatgs/host/detail/waiter.hpp>
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <string>
 
@@ -82,6 +83,16 @@ class BatchLaunch final : public PolledBatchRoad<Config, Telemetry> {
 
   static auto kernel() { return &device::batch_block_kernel<Step, Config, Telemetry>; }
 
+  /// In one piece where that can be: 1024 configs of 256 bytes took 8.8 us, one by one 10.7 and 13
+  /// where they did not begin on cache lines (the host of an H200).
+  static void copy_configs(device::ConfigWords<Config>* to, std::span<const Config> from) {
+    if constexpr (sizeof(*to) == sizeof(Config)) {
+      std::memcpy(to, from.data(), from.size_bytes());
+    } else {
+      for (std::size_t i = 0; i < from.size(); ++i) to[i].value() = from[i];
+    }
+  }
+
   /// Of so many that no cache line has configs of both: the GPU may hold those of the first.
   static std::size_t half_of(std::size_t count) { return (count / 2 + 7) / 8 * 8; }
 
@@ -91,8 +102,8 @@ class BatchLaunch final : public PolledBatchRoad<Config, Telemetry> {
     std::size_t count = std::min<std::size_t>(configs.size(), this->slots_ - used_);
     if (count == 0) return 0;
     if (is_first && splits_ && count >= worth_two) count = half_of(count);
-    const MessageBuffer<Config>* from = configs_.data() + used_;
-    for (std::size_t i = 0; i < count; ++i) configs_.data()[used_ + i].value() = configs[i];
+    device::ConfigWords<Config>* from = configs_.data() + used_;
+    copy_configs(from, configs.first(count));
     device::QueuedTicket first{ticket, this->end_, 0};
     void* arguments[] = {&this->launches_.args(), &step_, &from, &first};
     AATGS_CUDA(
@@ -107,7 +118,7 @@ class BatchLaunch final : public PolledBatchRoad<Config, Telemetry> {
   Step step_;
   KernelShape shape_;
   bool splits_;
-  Buffer<MessageBuffer<Config>> configs_;
+  Buffer<device::ConfigWords<Config>> configs_;
   std::size_t used_ = 0;  ///< of `configs_`, since the ring was last empty
 };
 
