@@ -35,9 +35,7 @@ Entry<Step> context_entry(const char* road, const char* what, ContextOptions opt
   entry.road = road;
   entry.what = what;
   entry.make = [=](const Setup<Step>& setup) {
-    ContextOptions wide = options;
-    if (setup.workers != 0) wide.workers = setup.workers;
-    return std::make_unique<ContextRoad>(setup, wide);
+    return std::make_unique<ContextRoad>(setup, options);
   };
   entry.is_own = true;
   return entry;
@@ -46,7 +44,7 @@ Entry<Step> context_entry(const char* road, const char* what, ContextOptions opt
 /// `automatic` is often on the very road that `resident` is: by turns, since the host's moods (its
 /// rates differ by a third from one 10 ms to the next) would else be taken for a difference.
 template <class Step>
-std::vector<Entry<Step>> entries_by_turns(const ContextOptions& ours, Scope scope) {
+std::vector<Entry<Step>> own_roads(const ContextOptions& ours, Scope scope) {
   return {
       context_entry<Step>(our_road, "the resident executor", ours, ExecutorKind::resident, scope),
       context_entry<Step>(automatic_road, "the automatic executor, when it has settled", ours,

@@ -92,11 +92,12 @@ std::string describe(const Settings& settings) {
 /// What is compared within a few percent, one round after the other.
 void measure_in_rounds(Plan plan, Report& report) {
   plan.seconds /= plan.rounds;
+  Widths widths;
   for (int round = 1; round <= plan.rounds; ++round) {
     std::cerr << "round " << round << " of " << plan.rounds << std::endl;
     measure_floors(plan, report);
     measure_sweeps(plan, report);
-    measure_roads(plan, report);
+    measure_roads(plan, report, widths);
   }
 }
 

@@ -17,12 +17,13 @@ using OwnContext = GpuExecutionContext<BenchConfig, BenchTelemetry>;
 
 /// A context for the step at the setup's width, one of the step's own.
 template <class Step, std::size_t I = 0>
-OwnContext make_own_context(const Setup<Step>& setup, const ContextOptions& options) {
+OwnContext make_own_context(const Setup<Step>& setup, ContextOptions options) {
   if constexpr (I + 1 < std::size(Step::own_shapes)) {
     if (setup.threads != Step::own_shapes[I].threads) {
       return make_own_context<Step, I + 1>(setup, options);
     }
   }
+  if (setup.workers != 0) options.workers = setup.workers;
   using Wide = AtWidth<Step, Step::own_shapes[I].threads>;
   return make_context<BenchConfig, BenchTelemetry>(Wide{setup.step}, options);
 }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <iterator>
-#include <limits>
-#include <map>
 #include <optional>
 #include <utility>
 
 #include "classes.cuh"
 #include "roads.hpp"
+#include "runners.cuh"
 #include "scene.cuh"
 #include "sweeps.cuh"
 
@@ -65,45 +64,19 @@ void measure_road(Scene<Step>& scene, const std::string& group, unsigned depth,
   }
 }
 
-/// Several roads and one length: each for a while, then again the other way round, and so on. One
-/// that waits has left the GPU.
+/// Our own roads and one length, by turns.
 template <class Step>
-void measure_by_turns(Scene<Step>& scene, const std::string& group, unsigned depth,
-                      const std::vector<Entry<Step>>& entries, double us) {
-  struct Runner {
-    std::string road;
-    std::string what;
-    std::unique_ptr<BenchRoad> lane;
-    std::unique_ptr<Driver> driver;
-    std::vector<double> samples;
-  };
-  std::vector<Runner> runners;
-  for (const Entry<Step>& entry : entries) {
+void measure_ours(Scene<Step>& scene, const std::string& group, unsigned depth, double us) {
+  Turntable<Step> table(scene, group, us);
+  const Feed feed{depth == 1 ? 1U : 0U, depth};
+  for (const Entry<Step>& entry : own_roads<Step>(scene.ours(), scene.scope())) {
     if (scene.wanted(group, entry.road, {us}).empty()) continue;
-    const Setup<Step> setup = fastest_setup(scene, group, depth, entry, us);
-    auto lane = entry.make(setup);
-    auto driver = std::make_unique<Driver>(*lane);
-    driver->set_work(Step::work(us, scene.scope()));
-    driver->settle(depth);
-    driver->finish();
-    runners.push_back({entry.road, describe(entry, setup), std::move(lane), std::move(driver), {}});
+    const auto setup = fastest_setup(scene, group, depth, entry, us);
+    table.add(entry.road, describe(entry, setup),
+              std::make_unique<RoadRunner>(entry.make(table.place(setup)),
+                                           Step::work(us, scene.scope()), feed));
   }
-  const double seconds = scene.seconds(us);
-  const double least_seconds = 5e-6 * std::max(50.0, depth * (us + 1));  // of five samples
-  const int turns = std::clamp(static_cast<int>(seconds / least_seconds), 1, 8);
-  for (int turn = 0; turn < turns; ++turn) {
-    for (Runner& runner : runners) {
-      const auto more = depth == 1 ? runner.driver->closed_loop(seconds / turns)
-                                   : runner.driver->fed(depth, seconds / turns);
-      runner.samples.insert(runner.samples.end(), more.begin(), more.end());
-      runner.driver->finish();
-    }
-    std::reverse(runners.begin(), runners.end());
-  }
-  for (Runner& runner : runners) {
-    const std::string what = runner.what + ": " + runner.lane->reason();
-    scene.add(group, us, runner.road, what, std::move(runner.samples));
-  }
+  table.run(depth);
 }
 
 template <class Step>
@@ -114,8 +87,7 @@ void measure_class(Scene<Step>& scene, const std::string& group, unsigned depth,
     if (todo.empty()) continue;
     measure_road(scene, group, depth, entry, tuner_of(scene, others), todo);
   }
-  const auto ours = entries_by_turns<Step>(scene.ours(), scene.scope());
-  for (const double us : lengths) measure_by_turns(scene, group, depth, ours, us);
+  for (const double us : lengths) measure_ours(scene, group, depth, us);
 }
 
 /// Configs of one known batch: about 20 ms of them in grid scope, whole graphs of 100 if it can be.
@@ -126,84 +98,56 @@ unsigned known_count(double us, Scope scope) {
   return whole < 100 ? whole : whole / 100 * 100;
 }
 
-/// Known configs by `execute_batch` on one of our executors.
-class OwnBatch {
- public:
-  template <class Step>
-  OwnBatch(const Setup<Step>& setup, ContextOptions options, double us)
-      : road_(setup, options), configs_(known_count(us, setup.scope)) {
-    for (BenchConfig& config : configs_) config.work = Step::work(us, setup.scope);
-    for (const std::uint64_t begin = host_now_ns(); !road_.is_settled();) {
-      road_.label_batch(configs_);
-      road_.run_batch(configs_);
-      if (host_now_ns() - begin > host_patience_ns) {
-        throw TimeoutError("execute_batch has not settled after 20 s: report this");
-      }
-    }
-  }
-
-  std::vector<double> samples(double seconds) {
-    return sample_batches(
-        configs_.size(), seconds, [this] { road_.label_batch(configs_); },
-        [this] { road_.run_batch(configs_); });
-  }
-  [[nodiscard]] std::string reason() const { return road_.reason(); }
-
- private:
-  ContextRoad road_;
-  std::vector<BenchConfig> configs_;
-};
-
+/// The others take their turns in a known batch.
 template <class Step>
-void measure_known_ours(Scene<Step>& scene, const char* name, ExecutorKind executor,
-                        const std::vector<double>& lengths) {
+void add_others(Turntable<Step>& table, Scene<Step>& scene, unsigned count, double us) {
+  const unsigned slots = scene.scope() == Scope::grid ? std::min(count, 400U) : count;
+  const auto others = known_roads<Step>(scene.scope(), count);
+  for (const Entry<Step>& entry : others) {
+    if (scene.wanted("known", entry.road, {us}).empty()) continue;
+    const auto setup = fastest_setup(scene, "known", slots, tuner_of(scene, others), us);
+    table.add(entry.road, describe(entry, setup),
+              std::make_unique<RoadRunner>(entry.make(table.place(setup)),
+                                           Step::work(us, scene.scope()), Feed{count, slots}));
+  }
+}
+
+/// And `execute_batch` of one of our executors.
+template <class Step>
+void add_batch(Turntable<Step>& table, Scene<Step>& scene, const char* name, ExecutorKind executor,
+               double us) {
+  if (scene.wanted("known", name, {us}).empty()) return;
   ContextOptions options = scene.ours();
   options.executor = executor;
   options.scope = scene.scope();
-  const auto of = [&](const Setup<Step>& setup, double us) {
-    ContextOptions wide = options;
-    if (setup.workers != 0) wide.workers = setup.workers;
-    return std::make_unique<OwnBatch>(setup, wide, us);
+  const auto make = [&](const Setup<Step>& setup, double length) {
+    return std::make_unique<BatchRunner>(setup, options, Step::work(length, scene.scope()),
+                                         known_count(length, scene.scope()));
   };
-  for (const double us : scene.wanted("known", name, lengths)) {
-    const auto setup = scene.fastest(true, "known" + std::string(name), us,
-                                     [&](const Setup<Step>& some, double at) {
-                                       return figure({}, "us", "", of(some, at)->samples(0.01)).p50;
-                                     });
-    const auto batch = of(setup, us);
-    scene.add("known", us, name,
-              "execute_batch" + describe_width(setup.blocks, setup.threads, setup.scope) + ": " +
-                  batch->reason(),
-              batch->samples(scene.seconds(us)));
-  }
+  const auto setup =
+      scene.fastest(true, "known" + std::string(name), us, [&](const Setup<Step>& some, double at) {
+        return figure({}, "us", "", make(some, at)->samples(0.01)).p50;
+      });
+  table.add(name, "execute_batch" + describe_width(setup.blocks, setup.threads, setup.scope),
+            make(table.place(setup), us));
 }
 
 template <class Step>
 void measure_known(Scene<Step>& scene, const std::vector<double>& lengths) {
   for (const double us : lengths) {
     const unsigned count = known_count(us, scene.scope());
-    const unsigned slots = scene.scope() == Scope::grid ? std::min(count, 400U) : count;
-    const auto others = known_roads<Step>(scene.scope(), count);
-    for (const Entry<Step>& entry : others) {
-      if (scene.wanted("known", entry.road, {us}).empty()) continue;
-      const auto setup = fastest_setup(scene, "known", slots, tuner_of(scene, others), us);
-      const auto road = entry.make(setup);
-      Driver driver(*road);
-      driver.set_work(Step::work(us, scene.scope()));
-      scene.add("known", us, entry.road, describe(entry, setup),
-                driver.known(count, slots, scene.seconds(us)));
-      driver.finish();
-    }
+    Turntable<Step> table(scene, "known", us);
+    add_others(table, scene, count, us);
+    add_batch(table, scene, our_road, ExecutorKind::resident, us);
+    add_batch(table, scene, automatic_road, ExecutorKind::automatic, us);
+    table.run(count);
   }
-  measure_known_ours(scene, our_road, ExecutorKind::resident, lengths);
-  measure_known_ours(scene, automatic_road, ExecutorKind::automatic, lengths);
 }
 
 template <class Step>
-void measure_step(const Plan& plan, Report& report, const std::string& name, Scope scope,
-                  const std::function<Step()>& make_step, const std::vector<double>& lengths) {
-  Scene<Step> scene(plan, report, name, scope, make_step);
-  measure_class(scene, "closed", 1, closed_roads<Step>(scope, plan.context), lengths);
+void measure_step(Scene<Step>& scene, const std::vector<double>& lengths) {
+  const Scope scope = scene.scope();
+  measure_class(scene, "closed", 1, closed_roads<Step>(scope, scene.ours()), lengths);
   for (const unsigned depth : {4U, 16U, 64U}) {
     std::vector<double> short_enough;  // a window of 64 steps of 10 ms says no more than one of 4
     std::copy_if(lengths.begin(), lengths.end(), std::back_inserter(short_enough),
@@ -241,11 +185,11 @@ Buffer<uint4> make_stream_data(int device) {
 
 }  // namespace
 
-void measure_roads(const Plan& plan, Report& report) {
+void measure_roads(const Plan& plan, Report& report, Widths& widths) {
   AATGS_CUDA(cudaSetDevice(plan.context.device), "selecting the device");
   for (const Scope scope : {Scope::block, Scope::grid}) {
-    measure_step<SpinStep>(
-        plan, report, "spin", scope, [] { return SpinStep{}; }, plan.spin_us);
+    Scene<SpinStep> scene(plan, report, widths, "spin", scope, [] { return SpinStep{}; });
+    measure_step(scene, plan.spin_us);
   }
   measure_writing(plan, report);
   std::optional<Buffer<uint4>> data;  // made when it is first wanted
@@ -254,7 +198,8 @@ void measure_roads(const Plan& plan, Report& report) {
     return StreamStep{data->data(), static_cast<std::uint32_t>(data->size() - 1)};
   };
   for (const Scope scope : {Scope::block, Scope::grid}) {
-    measure_step<StreamStep>(plan, report, "stream", scope, make_stream_step, plan.stream_us);
+    Scene<StreamStep> scene(plan, report, widths, "stream", scope, make_stream_step);
+    measure_step(scene, plan.stream_us);
   }
 }
 

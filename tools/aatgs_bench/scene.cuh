@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <functional>
 #include <iterator>
-#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "plan.hpp"
 #include "report.hpp"
+#include "roads.hpp"
 #include "widths.cuh"
 
 namespace aatgs::bench {
@@ -27,10 +27,11 @@ inline bool has_dependent_launch(int device) {
 template <class Step>
 class Scene {
  public:
-  Scene(const Plan& plan, Report& report, std::string step, Scope scope,
+  Scene(const Plan& plan, Report& report, Widths& widths, std::string step, Scope scope,
         const std::function<Step()>& make_step)
       : plan_(plan),
         report_(report),
+        widths_(widths),
         step_(std::move(step)),
         scope_(scope),
         make_step_(make_step) {}
@@ -47,14 +48,16 @@ class Scene {
   template <class UsOf>
   Setup<Step> fastest(bool is_own, const std::string& who, double us, const UsOf& us_of) {
     const double at = Step::tuned_at_us(us);
-    const auto found = fastest_.find({who, at});
-    if (found != fastest_.end()) return found->second;
     const int device = plan_.context.device;
-    const auto best = fastest_of(is_own ? own_setups(make_step_(), scope_, plan_.context)
-                                        : other_setups(make_step_(), scope_, device),
-                                 [&](const Setup<Step>& setup) { return us_of(setup, at); });
-    fastest_.insert({{who, at}, best});
-    return best;
+    const std::string name = of(who, at, "width").name();
+    if (!widths_.contains(name)) {
+      const auto best = fastest_of(is_own ? own_setups(make_step_(), scope_, plan_.context)
+                                          : other_setups(make_step_(), scope_, device),
+                                   [&](const Setup<Step>& setup) { return us_of(setup, at); });
+      widths_[name] = {best.blocks, best.threads, best.workers};
+    }
+    const Width& width = widths_.at(name);
+    return {make_step_(), scope_, width.blocks, width.threads, device, width.workers};
   }
 
   /// The lengths of one road whose figures are wanted, if the GPU has such a road.
@@ -84,10 +87,10 @@ class Scene {
 
   const Plan& plan_;
   Report& report_;
+  Widths& widths_;
   std::string step_;
   Scope scope_;
   std::function<Step()> make_step_;
-  std::map<std::pair<std::string, double>, Setup<Step>> fastest_;
 };
 
 }  // namespace aatgs::bench

@@ -57,10 +57,12 @@ struct SpinStep {
   static constexpr bool grid_sync = false;
   static constexpr bool writes_memory = false;
   static constexpr unsigned block_threads = 64;
-  static constexpr OwnShape own_shapes[] = {{block_threads, 1}};
+  static constexpr OwnShape own_shapes[] = {{block_threads, 1}, {1024, 1}};
 
   /// The length at which the best width for steps of `us` is looked for.
   static constexpr double tuned_at_us(double) { return 0; }
+  /// For the `i`-th of the roads that take turns.
+  [[nodiscard]] SpinStep elsewhere(std::uint32_t) const { return *this; }
   static std::uint32_t work(double us, Scope) { return static_cast<std::uint32_t>(us * 1e3); }
 
   template <class Group, class Config>
@@ -97,8 +99,14 @@ struct StreamStep {
 
   const uint4* data;
   std::uint32_t mask;  ///< elements - 1; a power of two of them
+  std::uint32_t origin = 0;
 
   static constexpr double tuned_at_us(double us) { return std::min(us, 100.0); }
+  /// For the `i`-th of the roads that take turns: each begins elsewhere, or one would find in the
+  /// cache what another has just read.
+  [[nodiscard]] StreamStep elsewhere(std::uint32_t i) const {
+    return {data, mask, origin + i * (mask / 8 + 1)};
+  }
   /// As much as one block, or the whole GPU, reads in about that time (H200).
   static std::uint32_t work(double us, Scope scope) {
     return static_cast<std::uint32_t>(us * (scope == Scope::grid ? 3000 : 30));
@@ -107,7 +115,7 @@ struct StreamStep {
   template <class Group, class Config>
   __device__ void operator()(Group& group, const Config& config, BenchTelemetry& out) const {
     const std::uint32_t count = config.work * 64;
-    const std::uint32_t begin = config.ticket * count;
+    const std::uint32_t begin = origin + config.ticket * count;
     const std::uint32_t stride = group.size();
     std::uint32_t sum = 0;
     std::uint32_t seen = 0;
