@@ -65,13 +65,11 @@ inline Value others_against_writing(const Report& report) {
   return other == nullptr ? Value() : over(other->p50, report.median(writing.name()));
 }
 
-/// The best road, ours or another, over `automatic`: the worst of all cases.
+/// The best road, ours or another, over `automatic`, by turns: the worst of all cases.
 inline Value automatic_against_best(const Report& report) {
   Value worst;
   for (const Figure& f : report.figures) {
-    if (f.of.road != automatic_road || !f.of.step_us) continue;
-    const Figure* best = report.best_other(f.of);
-    if (best != nullptr) worst = smaller(worst, best->p50 / f.p50);
+    if (f.of.road == automatic_road) worst = smaller(worst, f.against_best);
   }
   return worst;
 }

@@ -5,6 +5,7 @@
 #include <aatgs/runtime/control_block.hpp>
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -179,6 +180,25 @@ std::vector<double> copy_gb_s(int device, unsigned samples, bool up, bool down) 
   return gb_s;
 }
 
+/// Of 256 KiB, which a core's own caches hold. Nothing of the GPU bears on it: it tells at what
+/// pace the host was.
+std::vector<double> host_copy_gb_s(unsigned count) {
+  constexpr std::size_t bytes = 256 << 10;
+  constexpr int copies = 16;
+  const std::vector<char> from(bytes, 1);
+  std::vector<char> to(bytes);
+  std::vector<double> rates(count);
+  for (double& rate : rates) {
+    const std::uint64_t begin = host_now_ns();
+    for (int i = 0; i < copies; ++i) {
+      std::memcpy(to.data(), from.data(), bytes);
+      asm volatile("" : : "r"(to.data()) : "memory");  // each of them is wanted
+    }
+    rate = copies * static_cast<double>(bytes) / static_cast<double>(host_now_ns() - begin);
+  }
+  return rates;
+}
+
 }  // namespace
 
 void measure_floors(const Plan& plan, Report& report) {
@@ -199,6 +219,8 @@ void measure_floors(const Plan& plan, Report& report) {
   const auto scaled = [&](double per_second) {
     return static_cast<unsigned>(plan.seconds * per_second);
   };
+  add("host_copy", "GB/s", "256 KiB within the caches of a core: the pace of the host",
+      [&] { return host_copy_gb_s(std::max(100U, scaled(2000))); });
   add("ping_pong", "us", "4-byte flag to the GPU and back over mapped memory, 64 lines by turns",
       [&] { return ping_pong_us(device, std::max(1000U, scaled(1e6))); });
   for (const unsigned threads : {64U, 256U}) {

@@ -113,6 +113,7 @@ std::string to_json(const Report& report) {
     entry["p50"] = f.p50;
     entry["p99"] = f.p99;
     entry["samples"] = f.samples;
+    if (f.against_best) entry["against_best"] = *f.against_best;
   }
   json["checks"] = report.checks;
   // The settings are whatever bytes the command line had.

@@ -35,6 +35,14 @@ Setup<Step> fastest_setup(Scene<Step>& scene, const std::string& group, unsigned
                        });
 }
 
+/// That of the road that tunes, but for those of ours among the others.
+template <class Step>
+Setup<Step> setup_of_other(Scene<Step>& scene, const std::string& group, unsigned depth,
+                           const std::vector<Entry<Step>>& others, const Entry<Step>& entry,
+                           double us) {
+  return fastest_setup(scene, group, depth, entry.is_own ? entry : tuner_of(scene, others), us);
+}
+
 template <class Step>
 std::string describe(const Entry<Step>& entry, const Setup<Step>& setup) {
   return entry.what + describe_width(setup.blocks, setup.threads, setup.scope);
@@ -43,13 +51,13 @@ std::string describe(const Entry<Step>& entry, const Setup<Step>& setup) {
 /// One road at several lengths; made anew only where another width is faster.
 template <class Step>
 void measure_road(Scene<Step>& scene, const std::string& group, unsigned depth,
-                  const Entry<Step>& entry, const Entry<Step>& tuner,
+                  const std::vector<Entry<Step>>& others, const Entry<Step>& entry,
                   const std::vector<double>& lengths) {
   std::optional<Setup<Step>> last;
   std::unique_ptr<BenchRoad> road;
   std::optional<Driver> driver;
   for (const double us : lengths) {
-    const Setup<Step> setup = fastest_setup(scene, group, depth, entry.is_own ? entry : tuner, us);
+    const Setup<Step> setup = setup_of_other(scene, group, depth, others, entry, us);
     if (!last || last->blocks != setup.blocks || last->threads != setup.threads) {
       driver.reset();
       road = entry.make(setup);
@@ -64,9 +72,10 @@ void measure_road(Scene<Step>& scene, const std::string& group, unsigned depth,
   }
 }
 
-/// Our own roads and one length, by turns.
+/// Our own roads and one length, by turns with the best of the others.
 template <class Step>
-void measure_ours(Scene<Step>& scene, const std::string& group, unsigned depth, double us) {
+void measure_ours(Scene<Step>& scene, const std::string& group, unsigned depth,
+                  const std::vector<Entry<Step>>& others, double us) {
   Turntable<Step> table(scene, group, us);
   const Feed feed{depth == 1 ? 1U : 0U, depth};
   for (const Entry<Step>& entry : own_roads<Step>(scene.ours(), scene.scope())) {
@@ -75,6 +84,14 @@ void measure_ours(Scene<Step>& scene, const std::string& group, unsigned depth, 
     table.add(entry.road, describe(entry, setup),
               std::make_unique<RoadRunner>(entry.make(table.place(setup)),
                                            Step::work(us, scene.scope()), feed));
+  }
+  if (table.is_empty()) return;
+  const std::string best = scene.best_other(group, us);
+  for (const Entry<Step>& entry : others) {
+    if (entry.road != best) continue;
+    const auto setup = setup_of_other(scene, group, depth, others, entry, us);
+    table.add_guest(std::make_unique<RoadRunner>(entry.make(table.place(setup)),
+                                                 Step::work(us, scene.scope()), feed));
   }
   table.run(depth);
 }
@@ -85,9 +102,9 @@ void measure_class(Scene<Step>& scene, const std::string& group, unsigned depth,
   for (const Entry<Step>& entry : others) {
     const auto todo = scene.wanted(group, entry.road, lengths);
     if (todo.empty()) continue;
-    measure_road(scene, group, depth, entry, tuner_of(scene, others), todo);
+    measure_road(scene, group, depth, others, entry, todo);
   }
-  for (const double us : lengths) measure_ours(scene, group, depth, us);
+  for (const double us : lengths) measure_ours(scene, group, depth, others, us);
 }
 
 /// Configs of one known batch: about 20 ms of them in grid scope, whole graphs of 100 if it can be.
@@ -105,7 +122,7 @@ void add_others(Turntable<Step>& table, Scene<Step>& scene, unsigned count, doub
   const auto others = known_roads<Step>(scene.scope(), count);
   for (const Entry<Step>& entry : others) {
     if (scene.wanted("known", entry.road, {us}).empty()) continue;
-    const auto setup = fastest_setup(scene, "known", slots, tuner_of(scene, others), us);
+    const auto setup = setup_of_other(scene, "known", slots, others, entry, us);
     table.add(entry.road, describe(entry, setup),
               std::make_unique<RoadRunner>(entry.make(table.place(setup)),
                                            Step::work(us, scene.scope()), Feed{count, slots}));

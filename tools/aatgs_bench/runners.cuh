@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -105,25 +106,28 @@ class Turntable {
   }
   void add(const std::string& road, const std::string& what, std::unique_ptr<Runner> runner) {
     runner->leave();
-    seats_.push_back({road, what, std::move(runner), {}});
+    seats_.push_back({road, what, std::move(runner), {}, {}});
   }
+  /// One that has its figure already and is here only to be compared with.
+  void add_guest(std::unique_ptr<Runner> runner) { add({}, {}, std::move(runner)); }
+
+  [[nodiscard]] bool is_empty() const { return seats_.empty(); }
 
   /// `count`: configs of the shortest sample.
   void run(unsigned count) {
     const double seconds = scene_.seconds(us_);
     const int turns = std::clamp(static_cast<int>(seconds / least_seconds(count)), 1, 8);
+    std::vector<Seat*> order;
+    for (Seat& seat : seats_) order.push_back(&seat);
     for (int turn = 0; turn < turns; ++turn) {
-      for (Seat& seat : seats_) {
-        const auto more = seat.runner->samples(seconds / turns);
-        seat.samples.insert(seat.samples.end(), more.begin(), more.end());
-        seat.runner->leave();
-      }
-      std::reverse(seats_.begin(), seats_.end());
+      for (Seat* seat : order) take_turn(*seat, seconds / turns);
+      std::reverse(order.begin(), order.end());
     }
-    for (Seat& seat : seats_) {
+    for (const Seat& seat : seats_) {
+      if (seat.road.empty()) continue;
       const std::string reason = seat.runner->reason();
       scene_.add(group_, us_, seat.road, seat.what + (reason.empty() ? "" : ": " + reason),
-                 std::move(seat.samples));
+                 seat.samples, against_best(seat));
     }
   }
 
@@ -133,7 +137,31 @@ class Turntable {
     std::string what;
     std::unique_ptr<Runner> runner;
     std::vector<double> samples;
+    std::vector<double> turns;  ///< what each came to
   };
+
+  static void take_turn(Seat& seat, double seconds) {
+    const std::vector<double> more = seat.runner->samples(seconds);
+    seat.runner->leave();
+    seat.samples.insert(seat.samples.end(), more.begin(), more.end());
+    seat.turns.push_back(middle_mean(more));
+  }
+
+  /// The least of the other seats' times over this one's, each the median of all turns: what
+  /// changes from one turn to the next, such as the host's pace, bears on both alike.
+  [[nodiscard]] std::optional<double> against_best(const Seat& seat) const {
+    std::optional<double> least;
+    for (const Seat& other : seats_) {
+      if (&other == &seat) continue;
+      std::vector<double> ratios;
+      for (std::size_t i = 0; i < seat.turns.size(); ++i) {
+        ratios.push_back(other.turns[i] / seat.turns[i]);
+      }
+      const double ratio = figure({}, "ratio", "", std::move(ratios)).p50;
+      least = std::min(least.value_or(ratio), ratio);
+    }
+    return least;
+  }
 
   /// Of five samples; in block scope some hundred steps run at a time.
   [[nodiscard]] double least_seconds(unsigned count) const {

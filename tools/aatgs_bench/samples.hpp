@@ -28,10 +28,16 @@ struct Figure {
   double p50 = 0;
   double p99 = 0;
   std::size_t samples = 0;
+  /// Of a road that took turns with others: the time of the best of them over its own.
+  std::optional<double> against_best = {};
 };
 
 /// Sorts `values` and reads their percentiles.
 Figure figure(Case of, std::string unit, std::string what, std::vector<double> values);
+
+/// Mean of the middle half: outliers do not bear on it, and it does not jump from one mode of the
+/// samples to the other as a median does. At least one value.
+double middle_mean(std::vector<double> values);
 
 /// The figure of a case that was measured in several rounds: the median of each percentile, so that
 /// a neighbour of the machine who was busy during one of them does not show. At least one.

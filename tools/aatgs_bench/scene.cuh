@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <functional>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -71,8 +72,15 @@ class Scene {
   }
 
   void add(const std::string& group, double us, const std::string& road, const std::string& what,
-           std::vector<double> samples) {
-    report_.add(figure(of(group, us, road), "us", what, std::move(samples)));
+           std::vector<double> samples, std::optional<double> against_best = {}) {
+    Figure result = figure(of(group, us, road), "us", what, std::move(samples));
+    result.against_best = against_best;
+    report_.add(result);
+  }
+  /// The best of the others as measured so far; empty if there is none.
+  [[nodiscard]] std::string best_other(const std::string& group, double us) const {
+    const Figure* best = report_.best_other(of(group, us, our_road));
+    return best == nullptr ? std::string() : best->of.road;
   }
 
   /// Short steps are where the roads differ most, and where samples are cheap.
