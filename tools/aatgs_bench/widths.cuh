@@ -49,7 +49,7 @@ std::vector<Setup<Step>> own_setups(const Step& step, Scope scope, const Context
     const bool several = shape.blocks_per_sm > 1;
     if (several && (scope == Scope::block || options.workers != 0)) continue;
     setups.push_back(make_setup(step, scope, options.device, shape));
-    if (several) setups.back().workers = setups.back().blocks - 1;  // the last one serves the host
+    if (several) setups.back().workers = setups.back().blocks;
   }
   return setups;
 }
