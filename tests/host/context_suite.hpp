@@ -33,7 +33,6 @@ inline bool is_buffered(const ContextOptions& options) {
   return options.executor == ExecutorKind::triple_buffer ||
          options.executor == ExecutorKind::cpu_triple_buffer;
 }
-/// It runs steps without barriers alone, and loses no telemetry.
 inline bool is_graph_queue(const ContextOptions& options) {
   return options.executor == ExecutorKind::graph_queue;
 }
@@ -41,6 +40,14 @@ inline bool is_graph_queue(const ContextOptions& options) {
 inline bool is_launch(const ContextOptions& options) {
   return !is_async(options) || options.executor == ExecutorKind::launch_queue ||
          is_graph_queue(options) || is_buffered(options);
+}
+/// Those that run any step under any policy: `graph_queue` takes steps without barriers alone, and
+/// loses no telemetry.
+template <class Body>
+void for_each_full_variant(Body body) {
+  for_each_variant([body](const ContextOptions& options) {
+    if (!is_graph_queue(options)) body(options);
+  });
 }
 /// Few workers, so that few held configs occupy them all; one at `width` 1.
 inline ContextOptions narrow(ContextOptions options, std::uint32_t width = 2) {
@@ -525,8 +532,7 @@ inline std::vector<bool> survivors(ContextOptions options, TelemetryPolicy polic
 }
 
 TEST_CASE("context: drop_newest drops the oldest, or does not count what it drops") {
-  for_each_variant([](const ContextOptions& options) {
-    if (is_graph_queue(options)) return;
+  for_each_full_variant([](const ContextOptions& options) {
     ExecutionStatistics stats;
     const auto seen = survivors(options, TelemetryPolicy::drop_newest, 100, stats);
     REQUIRE(seen.size() == 100);
@@ -539,8 +545,7 @@ TEST_CASE("context: drop_newest drops the oldest, or does not count what it drop
 }
 
 TEST_CASE("context: overwrite_oldest keeps the oldest, or does not count what it overwrites") {
-  for_each_variant([](const ContextOptions& options) {
-    if (is_graph_queue(options)) return;
+  for_each_full_variant([](const ContextOptions& options) {
     ExecutionStatistics stats;
     const auto seen = survivors(options, TelemetryPolicy::overwrite_oldest, 100, stats);
     REQUIRE(seen.size() == 100);
@@ -553,8 +558,7 @@ TEST_CASE("context: overwrite_oldest keeps the oldest, or does not count what it
 }
 
 TEST_CASE("context: a slow consumer of a lossy ring sees torn or doubled telemetry") {
-  for_each_variant([](const ContextOptions& options) {
-    if (is_graph_queue(options)) return;
+  for_each_full_variant([](const ContextOptions& options) {
     for (const auto policy : {TelemetryPolicy::drop_newest, TelemetryPolicy::overwrite_oldest}) {
       CAPTURE(static_cast<int>(policy));
       ContextOptions lossy = with_rings(options, 8, 4);
@@ -590,8 +594,7 @@ TEST_CASE("context: a slow consumer of a lossy ring sees torn or doubled telemet
 }
 
 TEST_CASE("context: a batch waits for telemetry that a lossy ring has lost, or has old ones") {
-  for_each_variant([](const ContextOptions& options) {
-    if (is_graph_queue(options)) return;
+  for_each_full_variant([](const ContextOptions& options) {
     for (const auto policy : {TelemetryPolicy::drop_newest, TelemetryPolicy::overwrite_oldest}) {
       ContextOptions lossy = with_rings(options, 8, 2);
       lossy.telemetry_policy = policy;
@@ -673,8 +676,7 @@ TEST_CASE("context: reset_stats forgets what is in flight") {
 }
 
 TEST_CASE("context: losses from before reset_stats are counted again") {
-  for_each_variant([](const ContextOptions& options) {
-    if (is_graph_queue(options)) return;
+  for_each_full_variant([](const ContextOptions& options) {
     for (const auto policy : {TelemetryPolicy::drop_newest, TelemetryPolicy::overwrite_oldest}) {
       ContextOptions lossy = with_rings(options, 4, 2);
       lossy.telemetry_policy = policy;
@@ -699,8 +701,7 @@ TEST_CASE("context: losses from before reset_stats are counted again") {
 }
 
 TEST_CASE("context: a loss hides every later moment at which the GPU was idle") {
-  for_each_variant([](const ContextOptions& options) {
-    if (is_graph_queue(options)) return;
+  for_each_full_variant([](const ContextOptions& options) {
     for (const auto policy : {TelemetryPolicy::drop_newest, TelemetryPolicy::overwrite_oldest}) {
       ContextOptions lossy = with_rings(options, 4, 2);
       lossy.telemetry_policy = policy;
@@ -879,8 +880,7 @@ TEST_CASE("context: a moved context ends the executor twice, or not at all") {
 // ---- steps and their memory --------------------------------------------------------------------
 
 TEST_CASE("step: it does not see what an earlier completed step wrote") {
-  for_each_variant([](const ContextOptions& options) {
-    if (is_graph_queue(options)) return;
+  for_each_full_variant([](const ContextOptions& options) {
     StepMemory memory(options);
     TestContext ctx = make_test_context(memory, options);
     std::uint64_t errors = 0;
@@ -896,8 +896,7 @@ TEST_CASE("step: it does not see what an earlier completed step wrote") {
 }
 
 TEST_CASE("step: in grid scope it overlaps with the step before") {
-  for_each_variant([](const ContextOptions& options) {
-    if (is_graph_queue(options)) return;
+  for_each_full_variant([](const ContextOptions& options) {
     if (options.scope != Scope::grid) return;
     StepMemory memory(options);
     TestContext ctx = make_test_context(memory, options);
@@ -910,8 +909,7 @@ TEST_CASE("step: in grid scope it overlaps with the step before") {
 }
 
 TEST_CASE("group: reduce or broadcast gives a thread a wrong value") {
-  for_each_variant([](const ContextOptions& options) {
-    if (is_graph_queue(options)) return;
+  for_each_full_variant([](const ContextOptions& options) {
     StepMemory memory(options);
     TestContext ctx = make_test_context(memory, options);
     std::vector<Order> orders;
@@ -924,8 +922,7 @@ TEST_CASE("group: reduce or broadcast gives a thread a wrong value") {
 }
 
 TEST_CASE("group: sync lets a thread through early, or hides a write") {
-  for_each_variant([](const ContextOptions& options) {
-    if (is_graph_queue(options)) return;
+  for_each_full_variant([](const ContextOptions& options) {
     StepMemory memory(options, 1U << 19);
     TestContext ctx = make_test_context(memory, options);
     for (std::uint32_t i = 0; i < 20; ++i) {  // one at a time: they share the cells
@@ -938,8 +935,7 @@ TEST_CASE("group: sync lets a thread through early, or hides a write") {
 }
 
 TEST_CASE("group: scratch is misaligned, or forgets what the last config left there") {
-  for_each_variant([](const ContextOptions& options) {
-    if (is_graph_queue(options)) return;
+  for_each_full_variant([](const ContextOptions& options) {
     StepMemory memory(options);
     TestContext ctx = make_test_context(memory, options);
     const std::uint32_t count = 50;
@@ -974,8 +970,7 @@ TEST_CASE("step: enter and leave are not called in pairs") {
 }
 
 TEST_CASE("buffer: a copy waits for the resident kernel, or misses what a completed step wrote") {
-  for_each_variant([](const ContextOptions& options) {
-    if (is_graph_queue(options)) return;
+  for_each_full_variant([](const ContextOptions& options) {
     StepMemory memory(options);
     TestContext ctx = make_test_context(memory, options);
     for (std::uint32_t i = 0; i < 20; ++i) {

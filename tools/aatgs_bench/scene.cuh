@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <aatgs/host/kernel_shape.cuh>
 #include <algorithm>
 #include <functional>
 #include <iterator>
@@ -15,14 +16,6 @@
 #include "widths.cuh"
 
 namespace aatgs::bench {
-
-/// Programmatic dependent launch came with compute capability 9.
-inline bool has_dependent_launch(int device) {
-  int major = 0;
-  AATGS_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device),
-             "asking for the compute capability");
-  return major >= 9;
-}
 
 /// One step in one scope: what to measure, in which widths, and where the figures go.
 template <class Step>

@@ -16,6 +16,15 @@ struct KernelShape {
   std::size_t scratch_bytes;
 };
 
+/// Whether a kernel may begin while the one before it in its stream runs (programmatic dependent
+/// launch): since compute capability 9.
+inline bool has_dependent_launch(int device) {
+  int major = 0;
+  AATGS_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device),
+             "asking for the compute capability of device " + std::to_string(device));
+  return major >= 9;
+}
+
 /// Sizes a cooperative kernel from occupancy. `wanted` blocks run steps (0: all that fit, or one on
 /// each SM); `extra` more serve them. Loads the kernel on the way: lazy loading while another
 /// kernel is resident would wait for that one to leave. Throws `OptionError` if not all can be on

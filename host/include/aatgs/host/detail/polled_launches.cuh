@@ -56,13 +56,7 @@ class PolledLaunches {
   [[nodiscard]] CompletionReader<Telemetry>& reader() { return reader_; }
   [[nodiscard]] const CompletionReader<Telemetry>& reader() const { return reader_; }
 
-  /// Whether a kernel may begin while the one before it runs; since compute capability 9.
-  [[nodiscard]] bool has_dependent_launch() const {
-    int major = 0;
-    AATGS_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device_),
-               "asking for the compute capability");
-    return major >= 9;
-  }
+  [[nodiscard]] bool has_dependent_launch() const { return aatgs::has_dependent_launch(device_); }
 
   /// Puts a kernel into the stream. `dependent`: it may begin while the one before it runs.
   [[nodiscard]] cudaError_t launch(const void* kernel, std::uint32_t blocks,
