@@ -18,7 +18,8 @@ namespace grid_scope {
 inline constexpr std::uint64_t reply_ns = 300;
 
 /// Moves configs from the ring into the staging slots, so that a worker finds the next one in
-/// device memory. One warp. Ends with the leave mark behind the last config.
+/// device memory. One warp. Ends with the leave mark behind the last config (that end is modelled
+/// in tests/models/feeder.pml).
 template <std::uint32_t Granules>
 __device__ void feed(const ResidentArgs& args) {
   const Progress& progress = args.ports[0].state->near;
@@ -49,8 +50,10 @@ __device__ void feed(const ResidentArgs& args) {
     backoff = Backoff();
   }
   // With all staging slots in use, all blocks must have read the oldest before the mark takes its
-  // place. After an abort too: the step at work still counts as done when it ends.
+  // place. After an abort that moment may never come, and the workers need no mark: behind the step
+  // at work they run at most two more, and the config behind those is staged.
   while (next - load_shared(&progress.finished) >= staging_slots) {
+    if (static_cast<Command>(load_shared(order)) == Command::abort) return;
   }
   if (threadIdx.x == 0) stage_leave_mark(args, next);
 }
