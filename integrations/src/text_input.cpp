@@ -40,6 +40,9 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
 
 bool LineReader::next() {
   if (in_.eof()) return false;
+  if (in_.fail()) {
+    throw_at(name_, 0, "cannot read: the stream had failed before, was the file opened?");
+  }
   in_.getline(buffer_.data(), static_cast<std::streamsize>(buffer_.size()));
   const auto taken = static_cast<std::size_t>(in_.gcount());
   if (in_.bad()) throw_at(name_, number_ + 1, "cannot read on: input/output error");

@@ -132,8 +132,7 @@ TEST_CASE("a file over the limits of the caller is read") {
   };
   CHECK(limited("p edge 9 2\ne 1 9\ne 2 9\n").empty());
   CHECK(limited("p edge 10 0\n") == "g.col:1: vertex count 10 is not in 1..9");
-  CHECK(limited("p edge 9 2\ne 1 2\ne 2 1\ne 3 4\n") ==
-        "g.col:4: more edges than the limit of 2");
+  CHECK(limited("p edge 9 2\ne 1 2\ne 2 1\ne 3 4\n") == "g.col:4: more edges than the limit of 2");
 }
 
 TEST_CASE("a file cut anywhere inside a line is read as a smaller or other graph") {
@@ -196,6 +195,13 @@ TEST_CASE("an empty, missing or unreadable file is an empty graph or no clear er
   if (fs::exists("/dev/zero")) {
     CHECK(error_at("/dev/zero") == "/dev/zero:1: line is longer than 65535 bytes");
   }
+}
+
+TEST_CASE("a stream that failed before it was read is blamed for a long line") {
+  std::ifstream never_opened;
+  never_opened.setstate(std::ios::failbit);
+  CHECK(input_error([&] { read_dimacs(never_opened, "g.col"); }) ==
+        "g.col:0: cannot read: the stream had failed before, was the file opened?");
 }
 
 TEST_CASE("a message is more than one line because the file's name is") {
