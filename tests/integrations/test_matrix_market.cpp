@@ -176,6 +176,12 @@ TEST_CASE("a header or a list over the limits takes memory before it is refused"
   CHECK(limited(general + "9 9 3\n") == "a.mtx:2: entry count 3 is over the limit of 2");
 }
 
+TEST_CASE("a limit over the most that a matrix may have lets a header pass, and blames an entry") {
+  std::istringstream in(general + "200000000 200000000 1\n1 1 1\n");
+  CHECK(input_error([&] { read_matrix_market(in, "a.mtx", {.size = std::size_t{1} << 28}); }) ==
+        "a.mtx:2: row count 200000000 is not in 1..134217728");
+}
+
 TEST_CASE("a missing file, a folder or a binary file is a crash or an empty matrix") {
   const TempDir dir;
   const std::string at = (dir / "x").string();

@@ -38,7 +38,7 @@ class Parser {
   std::uint32_t index(std::string_view word, const char* what, std::uint64_t size) const;
   double value(std::string_view word) const;
   void check_count() const;
-  [[noreturn]] void fail_at_duplicate() const;
+  [[noreturn]] void fail_at_duplicate(const std::string& if_there_is_none) const;
 
   LineReader lines_;
   MatrixLimits limits_;
@@ -70,9 +70,10 @@ std::uint64_t Parser::number(std::string_view word, const char* what) const {
 
 std::uint64_t Parser::size(std::string_view word, const char* what) const {
   const std::uint64_t parsed = number(word, what);
-  if (parsed < 1 || parsed > limits_.size) {
+  const std::size_t most = std::min(limits_.size, max_matrix_size);
+  if (parsed < 1 || parsed > most) {
     lines_.fail(std::string(what) + " " + std::to_string(parsed) + " is not in 1.." +
-                std::to_string(limits_.size));
+                std::to_string(most));
   }
   return parsed;
 }
@@ -180,7 +181,7 @@ void Parser::check_count() const {
               std::to_string(declared_) + " declared entries");
 }
 
-void Parser::fail_at_duplicate() const {
+void Parser::fail_at_duplicate(const std::string& if_there_is_none) const {
   std::vector<std::size_t> order(entries_.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   const auto key = [&](std::size_t i) {
@@ -190,6 +191,7 @@ void Parser::fail_at_duplicate() const {
                    [&](std::size_t a, std::size_t b) { return key(a) < key(b); });
   const auto twice = std::adjacent_find(
       order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return key(a) == key(b); });
+  if (twice == order.end()) throw_at(lines_.name(), 0, if_there_is_none);
   const Triplet& entry = entries_[*twice];
   throw_at(lines_.name(), lines_of_entries_[twice[1]],
            "entry (" + std::to_string(entry.row + 1) + ", " + std::to_string(entry.column + 1) +
@@ -207,13 +209,15 @@ CsrMatrix Parser::run() {
       if (e.row != e.column) all.push_back({e.column, e.row, e.value});
     }
   }
+  std::string reason = "the entries make no matrix";
   try {
     CsrMatrix matrix(rows_, columns_, all);
     if (matrix.entry_count() == all.size()) return matrix;
-  } catch (const InputError&) {
-    // Each entry was checked, so what is wrong is a sum of several: it is not finite.
+  } catch (const InputError& error) {
+    // Each entry was checked, so this should be a sum of several that is not finite.
+    reason = error.what();
   }
-  fail_at_duplicate();
+  fail_at_duplicate(reason);
 }
 
 }  // namespace
