@@ -7,6 +7,7 @@
 #include <aatgs/integrations/coloring/verifier.hpp>
 #include <csignal>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "graph_test_support.hpp"
@@ -142,6 +143,40 @@ TEST_CASE("an output that cannot be a file is replaced, or its error says nothin
   CHECK(fs::is_symlink(dir / "link"));
   CHECK(slurp(dir / "target") == "4\n");
   CHECK(dir.entries() == 3);
+}
+
+TEST_CASE("a link to a file that is not there yet is replaced, or a loop of links is followed") {
+  const TempDir dir;
+  fs::create_symlink("second", dir / "first");
+  fs::create_symlink(dir / "target", dir / "second");
+  write_coloring(dir / "first", Colors{4});
+  CHECK(fs::is_symlink(dir / "first"));
+  CHECK(fs::is_symlink(dir / "second"));
+  CHECK(slurp(dir / "target") == "4\n");
+  CHECK(dir.entries() == 3);
+  const std::string loop = (dir / "loop").string();
+  fs::create_symlink("loop", loop);
+  CHECK(input_error([&] { write_coloring(loop, Colors{4}); }) ==
+        "cannot write " + loop + ": Too many levels of symbolic links");
+}
+
+TEST_CASE("threads that write the same file mix their texts, or one finds its own gone") {
+  const TempDir dir;
+  for (int round = 0; round < 50; ++round) {
+    std::vector<std::string> errors(2);
+    std::vector<std::thread> threads;
+    for (std::uint32_t i = 0; i < 2; ++i) {
+      threads.emplace_back([&, i] {
+        errors[i] = input_error([&] { write_coloring(dir / "c.txt", Colors(20000 * (i + 1), i)); });
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    CHECK(errors == std::vector<std::string>(2));
+    const std::string text = slurp(dir / "c.txt");
+    CHECK((text.size() == 40000 || text.size() == 80000));
+    CHECK(text.find(text.size() == 40000 ? '1' : '0') == std::string::npos);
+    CHECK(dir.entries() == 1);
+  }
 }
 
 TEST_CASE("a pipe or device named as output is replaced by a plain file") {

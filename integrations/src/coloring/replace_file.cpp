@@ -55,17 +55,35 @@ bool must_be_kept(const fs::path& path) {
   return fs::exists(status) && !fs::is_regular_file(status);
 }
 
+/// Where links lead that have no file behind them yet.
+fs::path end_of_links(const fs::path& path) {
+  constexpr int most_links = 40;  // as Linux follows
+  std::error_code error;
+  fs::path target = path;
+  for (int links = 0; fs::is_symlink(target, error); ++links) {
+    if (links == most_links) {
+      error = std::make_error_code(std::errc::too_many_symbolic_link_levels);
+      refuse(path, error.message());
+    }
+    const fs::path next = fs::read_symlink(target, error);
+    if (error) refuse(path, error.message());
+    target = target.parent_path() / next;
+  }
+  return target;
+}
+
 /// What is to be replaced: a symbolic link stays one.
 fs::path target_of(const fs::path& path) {
   std::error_code error;
-  if (!fs::exists(path, error)) return path;
+  if (!fs::exists(path, error)) return end_of_links(path);
   const fs::path target = fs::canonical(path, error);
   if (error) refuse(path, error.message());
   return target;
 }
 
+/// Threads have different numbers, also those of other processes.
 fs::path temporary_beside(const fs::path& target) {
-  return target.string() + ".tmp" + std::to_string(::getpid());
+  return target.string() + ".tmp" + std::to_string(::gettid());
 }
 
 }  // namespace
