@@ -265,6 +265,7 @@ TEST_CASE("a bad option is found late or never") {
   refused([](CgOptions& o) { o.slice = 0; });
   refused([](CgOptions& o) { o.max_iterations = 0; });
   refused([](CgOptions& o) { o.context.config_slots = 3; });
+  refused([](CgOptions& o) { o.context.telemetry_policy = TelemetryPolicy::overwrite_oldest; });
   refused([](CgOptions& o) {
     o.place = CgPlace::chip;
     o.scratch_bytes = 64;

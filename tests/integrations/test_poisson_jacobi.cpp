@@ -65,6 +65,9 @@ TEST_CASE("Jacobi: bad input is taken") {
   JacobiOptions no_slice = on_threads(1);
   no_slice.slice = 0;
   CHECK_THROWS_AS(PoissonJacobi(4, f, no_slice), OptionError);
+  JacobiOptions lossy = on_threads(1);
+  lossy.context.telemetry_policy = TelemetryPolicy::drop_newest;
+  CHECK_THROWS_AS(PoissonJacobi(4, f, lossy), OptionError);
   JacobiOptions tiles = on_threads(1);
   tiles.form = JacobiForm::tiles;
   CHECK_THROWS_AS(PoissonJacobi(4, f, tiles), OptionError);

@@ -61,6 +61,12 @@ TEST_CASE("WHCR solver: bad input is taken") {
   WhcrOptions odd_ring = options_for(ExecutorKind::cpu, Scope::block, 5);
   odd_ring.context.config_slots = 3;
   CHECK_THROWS_AS(WhcrSolver(graph, odd_ring), OptionError);
+  WhcrOptions lossy = options_for(ExecutorKind::cpu, Scope::block, 5);
+  lossy.context.telemetry_policy = TelemetryPolicy::drop_newest;
+  CHECK_THROWS_WITH_AS(WhcrSolver(graph, lossy),
+                       "telemetry_policy = drop_newest for a solver, which needs every completion: "
+                       "leave it at TelemetryPolicy::block",
+                       OptionError);
   WhcrSolver solver(graph, options_for(ExecutorKind::cpu, Scope::block, 5));
   CHECK_THROWS_AS((void)solver.run(std::vector<Color>(24, 0), {}), UseError);  // one vertex short
   CHECK_THROWS_AS((void)solver.run(std::vector<Color>(25, 5), {}), UseError);  // color 5 of 0..4

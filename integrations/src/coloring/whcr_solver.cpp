@@ -11,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include "../solver_options.hpp"
 #include "whcr_context.hpp"
 
 namespace aatgs::coloring {
@@ -320,7 +321,7 @@ WhcrResult WhcrSolver::State::finish(WhcrProgress progress, std::span<const Colo
 
 WhcrSolver::WhcrSolver(const Graph& graph, const WhcrOptions& options) {
   check_problem(graph, options);
-  check_options(options.context);
+  check_solver_options(options.context);
   const auto kind = choose_executor(options.context.executor, options.context.device).kind;
   state_ = std::make_unique<State>(graph, options, kind);
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "../solver_options.hpp"
 #include "cg_arrays.hpp"
 #include "cg_context.hpp"
 #include "fixed_workers.hpp"
@@ -164,7 +165,7 @@ CgProgress CgSolver::State::iterate(double tolerance, std::uint64_t budget) {
 
 CgSolver::CgSolver(const CsrMatrix& matrix, const CgOptions& options) {
   check(matrix, options);
-  check_options(options.context);
+  check_solver_options(options.context);
   state_ = std::make_unique<State>(
       matrix, options, choose_executor(options.context.executor, options.context.device));
 }

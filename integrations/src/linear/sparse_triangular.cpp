@@ -5,6 +5,7 @@
 #include <deque>
 #include <string>
 
+#include "../solver_options.hpp"
 #include "cg_context.hpp"
 #include "fixed_workers.hpp"
 #include "triangular_context.hpp"
@@ -14,7 +15,7 @@ namespace aatgs::linear {
 namespace {
 
 ContextOptions settle(const ContextOptions& options) {
-  check_options(options);
+  check_solver_options(options);
   return fix_workers(options, choose_executor(options.executor, options.device));
 }
 

@@ -21,7 +21,7 @@ namespace aatgs::coloring {
 
 /// How WHCR searches.
 struct WhcrOptions {
-  ContextOptions context;      ///< executor, scope, ring sizes
+  ContextOptions context;      ///< executor, scope, ring sizes; `telemetry_policy` stays `block`
   std::uint32_t colors = 1;    ///< k
   std::uint64_t seed = 1;      ///< same seed, same searches
   std::uint32_t searches = 0;  ///< block scope: independent searches; 0: two for each SM or

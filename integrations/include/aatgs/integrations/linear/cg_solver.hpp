@@ -20,7 +20,8 @@ enum class CgPlace {
 };
 
 struct CgOptions {
-  ContextOptions context;  ///< executor, device, workers; the scope is always grid
+  /// Executor, device, workers; the scope is always grid, `telemetry_policy` stays `block`.
+  ContextOptions context;
   CgPlace place = CgPlace::automatic;
   double tolerance = 1e-8;  ///< relative residual to reach; 0: run all iterations
   std::uint64_t max_iterations = 100'000;

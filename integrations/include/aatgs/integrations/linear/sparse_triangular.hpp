@@ -27,7 +27,8 @@ struct TriangularFactor {
 };
 
 struct TriangularOptions {
-  ContextOptions context;  ///< executor, device, workers; the scope is always grid
+  /// Executor, device, workers; the scope is always grid, `telemetry_policy` stays `block`.
+  ContextOptions context;
   /// Consecutive rows that a block solves with their values in its scratch. 0: by an estimate of
   /// what is fastest, at most what fits.
   std::uint32_t chunk_rows = 0;

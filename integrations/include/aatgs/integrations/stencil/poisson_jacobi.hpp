@@ -20,7 +20,8 @@ enum class JacobiForm {
 };
 
 struct JacobiOptions {
-  ContextOptions context;  ///< executor, device, workers; the scope is always grid
+  /// Executor, device, workers; the scope is always grid, `telemetry_policy` stays `block`.
+  ContextOptions context;
   JacobiForm form = JacobiForm::automatic;
   PlanWishes tiles;            ///< for experiments; the planner knows best
   std::uint32_t slice = 1000;  ///< iterations of one config
