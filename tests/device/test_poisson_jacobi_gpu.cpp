@@ -131,6 +131,7 @@ TEST_CASE("Jacobi launches: a shape misses points, or a kernel does not wait for
     for (const auto road : {LaunchRoad::launch, LaunchRoad::graph, LaunchRoad::graph_pdl}) {
       CAPTURE(to_string(road));
       LaunchedJacobi launched(n, f, road);
+      CHECK_THROWS_AS(launched.set_field(std::span(u).first(u.size() - 1)), UseError);
       for (const LaunchShape& shape : LaunchedJacobi::shapes(road)) {
         CAPTURE(shape.name());
         launched.set_shape(shape);

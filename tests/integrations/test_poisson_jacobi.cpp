@@ -74,6 +74,8 @@ TEST_CASE("Jacobi: bad input is taken") {
   PoissonJacobi solver(4, f, on_threads(1));
   CHECK_THROWS_AS(solver.iterate(0), UseError);
   CHECK_THROWS_AS(solver.set_field(Values(15)), UseError);
+  CHECK_THROWS_AS((void)relative_residual(4, f, Values(15)), UseError);
+  CHECK_THROWS_AS((void)relative_residual(4, Values(15), f), UseError);
 }
 
 }  // namespace aatgs::stencil::test

@@ -173,10 +173,7 @@ struct LaunchedJacobi::State {
 
 LaunchedJacobi::LaunchedJacobi(std::uint32_t n, std::span<const float> f, LaunchRoad road,
                                int device) {
-  if (f.size() != std::size_t{n} * n) {
-    throw UseError("a field of " + std::to_string(f.size()) + " values for " + std::to_string(n) +
-                   " x " + std::to_string(n) + " points");
-  }
+  check_values(n, f.size());
   state_ = std::make_unique<State>(n, road, device);
   upload_field(state_->layout, scaled_source(n, f), state_->source);
 }

@@ -12,19 +12,12 @@
 namespace aatgs::stencil {
 namespace {
 
-std::size_t points_of(std::uint32_t n) {
-  return std::size_t{n} * n;
-}
-
 void check(std::uint32_t n, std::size_t values, const JacobiOptions& options) {
   if (n < 1 || n > PoissonJacobi::most_points) {
     throw OptionError("n = " + std::to_string(n) + ": give 1 to " +
                       std::to_string(PoissonJacobi::most_points) + " points a side");
   }
-  if (values != points_of(n)) {
-    throw UseError("a field of " + std::to_string(values) + " values for " + std::to_string(n) +
-                   " x " + std::to_string(n) + " points");
-  }
+  check_values(n, values);
   if (options.slice == 0) throw OptionError("slice = 0: give at least 1 iteration a config");
 }
 
@@ -135,12 +128,14 @@ JacobiContext::Done PoissonJacobi::State::next_done() {
   }
   if (!done) {
     throw TimeoutError("a slice of " + std::to_string(options.slice) +
-                       " Jacobi iterations was not done within its deadline: give slices fewer "
-                       "iterations or slice_deadline more time");
+                       " Jacobi iterations was not done within its deadline of " +
+                       std::to_string(options.slice_deadline.count()) +
+                       " ns: give slices fewer iterations or slice_deadline more time; " +
+                       context->hang_report() + describe_hang());
   }
   if (!done->ok()) {
     throw UseError("the Jacobi step failed with code " + std::to_string(done->code) +
-                   ": it runs on fewer blocks than it was planned for");
+                   ": it runs on fewer blocks than it was planned for; report this");
   }
   return *done;
 }
@@ -176,7 +171,11 @@ double PoissonJacobi::iterate(std::uint64_t iterations) {
         ++in_flight;
         continue;
       }
-      if (in_flight == 0) throw TimeoutError("no room for a Jacobi slice within its deadline");
+      if (in_flight == 0) {
+        throw TimeoutError("no room for a Jacobi slice within its deadline of " +
+                           std::to_string(state.options.slice_deadline.count()) +
+                           " ns: give slice_deadline more time; " + state.context->hang_report());
+      }
     }
     change = state.next_done().telemetry.largest_change;
     --in_flight;
@@ -189,7 +188,6 @@ std::vector<float> PoissonJacobi::field() const {
 }
 
 void PoissonJacobi::set_field(std::span<const float> u) {
-  check(state_->n, u.size(), state_->options);
   upload_field(state_->layout, u, state_->field);
 }
 
@@ -217,6 +215,8 @@ std::vector<float> scaled_source(std::uint32_t n, std::span<const float> f) {
 }
 
 double relative_residual(std::uint32_t n, std::span<const float> f, std::span<const float> u) {
+  check_values(n, f.size());
+  check_values(n, u.size());
   const double per_h2 = (n + 1.0) * (n + 1.0);
   double of_f = 0;
   double of_residual = 0;

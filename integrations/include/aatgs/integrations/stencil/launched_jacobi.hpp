@@ -46,6 +46,7 @@ class LaunchedJacobi {
   void iterate(std::uint64_t iterations);
 
   [[nodiscard]] std::vector<float> field() const;
+  /// Throws `UseError` if u has not n * n values.
   void set_field(std::span<const float> u);
 
   /// Tries all shapes, about 3 ms each, and stays with the fastest. Iterates on the field

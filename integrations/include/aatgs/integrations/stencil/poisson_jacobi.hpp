@@ -47,7 +47,7 @@ class PoissonJacobi {
   /// fails; do not go on after the last two.
   double iterate(std::uint64_t iterations);
 
-  /// u as it is now; and another one to go on from, of n * n values.
+  /// u as it is now; and another one to go on from. Throws `UseError` if it has not n * n values.
   [[nodiscard]] std::vector<float> field() const;
   void set_field(std::span<const float> u);
 
@@ -63,7 +63,8 @@ class PoissonJacobi {
 /// h^2 f / 4 as all kernels use it: computed in float64, rounded once.
 std::vector<float> scaled_source(std::uint32_t n, std::span<const float> f);
 
-/// ||f - A u|| / ||f|| in float64; ||A u|| for f = 0.
+/// ||f - A u|| / ||f|| in float64; ||A u|| for f = 0. Throws `UseError` unless both have n * n
+/// values.
 double relative_residual(std::uint32_t n, std::span<const float> f, std::span<const float> u);
 
 }  // namespace aatgs::stencil
