@@ -207,6 +207,32 @@ TEST_CASE("squares of a very small or large right-hand side leave float64") {
   }
 }
 
+TEST_CASE("squares of a very small or large matrix leave float64") {
+  const CsrMatrix matrix = poisson_2d(20, 20);
+  const Problem problem(matrix);
+  const auto scaled = [&](int exponent) {
+    std::vector<double> values(matrix.values().begin(), matrix.values().end());
+    for (double& value : values) value = std::scalbn(value, exponent);
+    return CsrMatrix(matrix.column_count(), {matrix.offsets().begin(), matrix.offsets().end()},
+                     {matrix.columns().begin(), matrix.columns().end()}, std::move(values));
+  };
+  for (auto [name, options] : all_variants()) {
+    CAPTURE(name);
+    options.tolerance = 1e-13;
+    const CgResult plain = CgSolver(matrix, options).solve(problem.b);
+    for (const int exponent : {-330, 330}) {  // about 1e-99 and 1e99
+      const CsrMatrix other = scaled(exponent);
+      const CgResult result = CgSolver(other, options).solve(problem.b);
+      CHECK(result.outcome == CgOutcome::converged);
+      CHECK(result.iterations == plain.iterations);
+    }
+    for (const int exponent : {-530, -340, 340, 530}) {
+      const CsrMatrix other = scaled(exponent);
+      CHECK_THROWS_AS(CgSolver(other, options), InputError);
+    }
+  }
+}
+
 TEST_CASE("a solve waits for its own parking, or for room in the rings") {
   const CsrMatrix matrix =
       poisson_2d(aatgs::test::brief_or(8U, 25U), aatgs::test::brief_or(8U, 25U));
@@ -233,7 +259,7 @@ TEST_CASE("a right-hand side that cannot be one is taken") {
   CHECK_THROWS_AS(solver.solve(std::vector<double>(17, 1.0)), UseError);
   std::vector<double> b(16, 1.0);
   b[3] = std::numeric_limits<double>::quiet_NaN();
-  CHECK_THROWS_WITH_AS(solver.solve(b), "b[3] is not a finite number", UseError);
+  CHECK_THROWS_WITH_AS(solver.solve(b), "b[3] is nan: give numbers that are finite", UseError);
   b[3] = std::numeric_limits<double>::infinity();
   CHECK_THROWS_AS(solver.solve(b), UseError);
   b[3] = 1;

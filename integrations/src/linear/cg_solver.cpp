@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <utility>
 
@@ -26,6 +27,19 @@ double norm(std::span<const double> v) {
   return std::sqrt(sum);
 }
 
+void check_magnitude(const CsrMatrix& matrix) {
+  double largest = 0;
+  for (const double value : matrix.values()) largest = std::max(largest, std::abs(value));
+  const bool is_good = largest >= CgSolver::least_entry && largest <= CgSolver::most_entry;
+  if (largest == 0 || is_good) return;
+  std::ostringstream text;
+  text << "conjugate gradients on a matrix whose largest entry is " << largest
+       << ": squares of its products may leave float64; scale A and b by a power of two so that it "
+          "is from "
+       << CgSolver::least_entry << " to " << CgSolver::most_entry << ", x stays the same";
+  throw InputError(text.str());
+}
+
 void check(const CsrMatrix& matrix, const CgOptions& options) {
   if (!(options.tolerance >= 0 && options.tolerance < 1)) {
     throw OptionError("tolerance = " + std::to_string(options.tolerance) +
@@ -42,6 +56,7 @@ void check(const CsrMatrix& matrix, const CgOptions& options) {
                      std::to_string(odd->row) + ", " + std::to_string(odd->column) +
                      ") has no equal mirror image");
   }
+  check_magnitude(matrix);
 }
 
 }  // namespace
@@ -122,13 +137,15 @@ ManagedCg::Done CgSolver::State::next_done() {
   const auto done = context().wait(options.slice_deadline);
   if (!done) {
     throw TimeoutError("a slice of " + std::to_string(options.slice) +
-                       " conjugate gradient iterations was not done within its deadline: give "
-                       "slices fewer iterations or slice_deadline more time");
+                       " conjugate gradient iterations was not done within its deadline of " +
+                       std::to_string(options.slice_deadline.count()) +
+                       " ns: give slices fewer iterations or slice_deadline more time; " +
+                       context().hang_report());
   }
   if (!done->ok()) {
-    throw UseError(
-        "conjugate gradients run on another number of blocks than the matrix was cut "
-        "up for");
+    throw UseError("the conjugate gradient step failed with code " + std::to_string(done->code) +
+                   ": it runs on another number of blocks than the matrix was cut up for; report "
+                   "this");
   }
   return *done;
 }
@@ -154,7 +171,9 @@ CgProgress CgSolver::State::iterate(double tolerance, std::uint64_t budget) {
         continue;
       }
       if (in_flight == 0) {
-        throw TimeoutError("no room for a conjugate gradient slice within its deadline");
+        throw TimeoutError("no room for a conjugate gradient slice within its deadline of " +
+                           std::to_string(options.slice_deadline.count()) +
+                           " ns: give slice_deadline more time; " + context().hang_report());
       }
     }
     progress = next_done().telemetry;
@@ -177,12 +196,14 @@ CgResult CgSolver::solve(std::span<const double> b) {
   const std::size_t n = state.matrix.row_count();
   if (b.size() != n) {
     throw UseError("solving for a right-hand side of " + std::to_string(b.size()) +
-                   " values with a matrix of " + std::to_string(n) + " rows");
+                   " values with a matrix of " + std::to_string(n) +
+                   " rows: give b one value for each row");
   }
   double largest = 0;
   for (std::size_t i = 0; i < n; ++i) {
     if (!std::isfinite(b[i])) {
-      throw UseError("b[" + std::to_string(i) + "] is not a finite number");
+      throw UseError("b[" + std::to_string(i) + "] is " + std::to_string(b[i]) +
+                     ": give numbers that are finite");
     }
     largest = std::max(largest, std::abs(b[i]));
   }

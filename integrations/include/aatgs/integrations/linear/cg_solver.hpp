@@ -23,7 +23,10 @@ struct CgOptions {
   /// Executor, device, workers; the scope is always grid, `telemetry_policy` stays `block`.
   ContextOptions context;
   CgPlace place = CgPlace::automatic;
-  double tolerance = 1e-8;  ///< relative residual to reach; 0: run all iterations
+  /// Relative residual to reach. 0: none is small enough, so it goes on for `max_iterations`, or
+  /// until the squares of the residual leave float64 (around 1e-160 by its recurrence), and has
+  /// then `stagnated` or `broken_down`, with x as good as rounding allows.
+  double tolerance = 1e-8;
   std::uint64_t max_iterations = 100'000;
   std::uint32_t slice = 100;      ///< iterations of one config
   std::size_t scratch_bytes = 0;  ///< most shared memory of a block; 0: what the device has
@@ -36,7 +39,7 @@ enum class CgOutcome {
   converged,        ///< the residual of x, computed anew, is within the tolerance
   iteration_limit,  ///< not within so many iterations
   stagnated,        ///< rounding keeps the residual of x above the tolerance
-  broken_down,      ///< the matrix is not positive definite, or its numbers leave float64
+  broken_down,      ///< the matrix is not positive definite, or numbers leave float64
 };
 
 struct CgResult {
@@ -54,8 +57,14 @@ struct CgResult {
 /// cg_chip_step.hpp and cg_memory_step.hpp for the algorithms. Not thread-safe.
 class CgSolver {
  public:
+  /// Where the largest entry of a matrix may lie, so that squares of A p stay within float64 for
+  /// any residual that rounding allows. Others: scale A and b by a power of two, which is exact.
+  static constexpr double least_entry = 1e-100;
+  static constexpr double most_entry = 1e100;
+
   /// Puts the matrix where it is worked on; `matrix` must outlive the solver. Throws `InputError`
-  /// if it is not square and exactly symmetric, `OptionError`, `DeviceError`.
+  /// if it is not square and exactly symmetric, or its largest entry by magnitude is neither 0 nor
+  /// from `least_entry` to `most_entry`; `OptionError`, `DeviceError`.
   explicit CgSolver(const CsrMatrix& matrix, const CgOptions& options = {});
   ~CgSolver();
   CgSolver(const CgSolver&) = delete;
