@@ -89,6 +89,15 @@ TEST_CASE("triangular solve: sizes and options that cannot work pass") {
         }).find("telemetry_policy") != std::string::npos);
 }
 
+TEST_CASE("triangular solve: the longest deadline is over at once") {
+  const CsrMatrix matrix = chain(300);
+  TriangularOptions options = on_cpu();
+  options.solve_deadline = std::chrono::nanoseconds::max();
+  SparseTriangular solver({matrix}, options);
+  const std::vector<double> b = random_vector(300, 1);
+  for (int i = 0; i < 5; ++i) CHECK(excess(matrix, solver.solve(b), b) <= 1);
+}
+
 TEST_CASE("triangular solve: levels are counted wrong") {
   const auto levels = [](const CsrMatrix& matrix) {
     return SparseTriangular({matrix}, on_cpu()).levels();

@@ -19,6 +19,16 @@ ContextOptions settle(const ContextOptions& options) {
   return fix_workers(options, choose_executor(options.executor, options.device));
 }
 
+/// The executor gives a solve up after its deadline, so the host waits longer to hear of it.
+std::chrono::nanoseconds twice(std::chrono::nanoseconds deadline) {
+  constexpr auto longest = std::chrono::nanoseconds::max();
+  return deadline > longest / 2 ? longest : deadline * 2;
+}
+
+std::string in_ns(std::chrono::nanoseconds time) {
+  return std::to_string(time.count()) + " ns";
+}
+
 std::uint32_t parts_of(const ContextOptions& settled) {
   return is_on_host(settled.executor) ? settled.cpu_threads : settled.workers;
 }
@@ -82,8 +92,8 @@ class Arrays {
 
 void check(std::span<const TriangularFactor> factors, const TriangularOptions& options) {
   if (options.solve_deadline <= std::chrono::nanoseconds::zero()) {
-    throw OptionError("solve_deadline of " + std::to_string(options.solve_deadline.count()) +
-                      " ns: give a solve some time");
+    throw OptionError("solve_deadline of " + in_ns(options.solve_deadline) +
+                      ": give a solve some time");
   }
   if (factors.empty()) throw UseError("a triangular solve without factors: give at least one");
   for (const TriangularFactor& factor : factors) {
@@ -145,7 +155,10 @@ void SparseTriangular::queue(const double* b, double* x) {
     while (!state_->context->try_queue(run)) {
       const auto done = state_->context->wait(state_->options.solve_deadline);
       if (!done) {
-        throw TimeoutError("no room for a triangular solve within its deadline; " +
+        throw TimeoutError("no room for a triangular solve within its deadline of " +
+                           in_ns(state_->options.solve_deadline) + " with " +
+                           std::to_string(state_->in_flight) +
+                           " on their way: give it more time with solve_deadline; " +
                            state_->context->hang_report());
       }
       state_->collect(*done);
@@ -157,20 +170,26 @@ void SparseTriangular::queue(const double* b, double* x) {
 
 void SparseTriangular::wait() {
   while (state_->in_flight > 0) {
-    const auto done = state_->context->wait(state_->options.solve_deadline * 2);
+    const auto done = state_->context->wait(twice(state_->options.solve_deadline));
     if (!done) {
-      throw TimeoutError("a triangular solve was not done within twice its deadline; " +
+      throw TimeoutError("a triangular solve was not done within twice its deadline of " +
+                         in_ns(state_->options.solve_deadline) +
+                         ": give it more time with solve_deadline; " +
                          state_->context->hang_report());
     }
     state_->collect(*done);
   }
   const std::uint32_t code = std::exchange(state_->failed_code, 0U);
   if (code == static_cast<std::uint32_t>(TriangularFailure::other_shape)) {
-    throw UseError("a triangular solve on another number of blocks than it was laid out for");
+    throw UseError("a triangular solve on another number of blocks than the " +
+                   std::to_string(parts_of(state_->settled)) +
+                   " that it was laid out for: leave the parts of its view as they are");
   }
   if (code != 0) {
     throw TimeoutError("a triangular solve was given up by its executor (code " +
-                       std::to_string(code) + "): give it more time with solve_deadline");
+                       std::to_string(code) + ", its deadline is " +
+                       in_ns(state_->options.solve_deadline) +
+                       "): give it more time with solve_deadline");
   }
 }
 

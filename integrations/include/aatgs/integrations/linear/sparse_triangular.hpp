@@ -58,7 +58,7 @@ class SparseTriangular {
 
   /// Solves with all factors, the first one first. Values of b that are not finite go where they
   /// lead. Throws `UseError` if b has the wrong size, `TimeoutError` if a solve does not end within
-  /// the deadline.
+  /// the deadline; the next call may throw it for the same solve once more.
   std::vector<double> solve(std::span<const double> b);
 
   // For vectors that are in the executor's memory already, and many solves on their way:
