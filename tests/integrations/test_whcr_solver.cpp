@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <aatgs/integrations/coloring/whcr_problem.hpp>
 #include <set>
+#include <stdexcept>
 
 #include "whcr_solver_suite.hpp"
 
@@ -19,6 +21,38 @@ TEST_CASE("WHCR solver: a time limit is not kept, or its result is not what the 
   const WhcrResult result = solver.run(initial, {.time = std::chrono::milliseconds(50)});
   CHECK(result.conflicts > 0);
   CHECK(result.conflicts == count_conflicts(graph, result.colors));
+}
+
+TEST_CASE("WHCR solver: the longest time limit is over at once") {
+  const Graph graph = mycielski_graph(4);
+  WhcrSolver solver(graph, options_for(ExecutorKind::cpu, Scope::block, 3));
+  const auto initial = random_coloring(graph.vertex_count(), 3, 1);
+  constexpr auto forever = std::chrono::nanoseconds::max();
+  const WhcrResult result = solver.run(initial, {.time = forever, .iterations = 1000});
+  CHECK(result.total.iterations == 1000 * solver.searches());
+}
+
+TEST_CASE("WHCR solver: slices that an exception has left count in the next run, or write to it") {
+  const Graph graph = gnp_graph(200, 0.5, 1);
+  const auto initial = random_coloring(graph.vertex_count(), 20, 1);  // needs more colors
+  const auto give_up = [](const WhcrSlice&) { throw std::runtime_error("enough"); };
+  for (const Scope scope : {Scope::block, Scope::grid}) {
+    CAPTURE(to_string(scope));
+    WhcrOptions options = options_for(ExecutorKind::cpu, scope, 20);
+    options.searches = 6;
+    options.slice = 100;
+    WhcrSolver fresh(graph, options);
+    const WhcrResult expected = fresh.run(initial, {.iterations = 300});
+    WhcrSolver solver(graph, options);
+    for (int i = 0; i < 3; ++i) {
+      CHECK_THROWS_AS((void)solver.run(initial, {}, {}, give_up), std::runtime_error);
+      const WhcrResult again = solver.run(initial, {.iterations = 300});
+      CHECK(again.colors == expected.colors);
+      CHECK(again.total.iterations == expected.total.iterations);
+      CHECK(again.stats.submitted == expected.stats.submitted);
+      CHECK(solver.conflicts_by_search() == fresh.conflicts_by_search());
+    }
+  }
 }
 
 TEST_CASE("WHCR solver: a second run starts from where the first one stopped") {
@@ -53,6 +87,13 @@ TEST_CASE("WHCR solver: a slice is not told, or told as another") {
   CHECK(sum.moves == result.total.moves);
   CHECK(tickets.size() == result.stats.completed);
   CHECK(conflicts == solver.conflicts_by_search());
+}
+
+TEST_CASE("WHCR solver: the size of all tables wraps to a small one") {
+  const Graph graph(1U << 20, {});
+  WhcrOptions options = options_for(ExecutorKind::cpu, Scope::block, WhcrProblem::max_colors);
+  options.searches = 1U << 25;  // of 2^39 bytes
+  CHECK_THROWS_AS(WhcrSolver(graph, options), OptionError);
 }
 
 TEST_CASE("WHCR solver: bad input is taken") {

@@ -21,6 +21,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using SliceObserver = std::function<void(const WhcrSlice&)>;
 
+constexpr auto longest_slice = std::chrono::seconds(60);
+
 std::uint32_t choose_searches(const WhcrOptions& options, ExecutorKind kind) {
   if (options.context.scope == Scope::grid) return 1;
   if (options.searches != 0) return options.searches;
@@ -38,6 +40,18 @@ void check_problem(const Graph& graph, const WhcrOptions& options) {
     throw OptionError("the graph has a vertex of degree " + std::to_string(graph.max_degree()) +
                       ", WHCR handles up to " + std::to_string(WhcrProblem::max_degree));
   }
+}
+
+/// Before any of them is made: the size of all tables together must not leave 64 bits.
+void check_tables(const Graph& graph, const WhcrOptions& options, std::uint32_t searches) {
+  // More than any machine has. The hierarchy's nodes, which are not known yet, may add up to
+  // `max_hierarchy_levels` words a vertex.
+  constexpr std::size_t most_bytes = std::size_t{1} << 56;
+  const WhcrProblem problem{.vertices = graph.vertex_count(), .colors = options.colors};
+  if (searches <= most_bytes / problem.table_bytes()) return;
+  throw OptionError("searches = " + std::to_string(searches) + " with tables of " +
+                    std::to_string(problem.table_bytes()) +
+                    " bytes each: no memory holds them, give fewer");
 }
 
 /// A buffer of `values` that can be read in pieces of 16 bytes to its end.
@@ -119,31 +133,32 @@ struct Search {
 }  // namespace
 
 struct WhcrSolver::State {
-  State(const Graph& g, const WhcrOptions& o, ExecutorKind kind)
+  State(const Graph& g, const WhcrOptions& o, ExecutorKind kind, std::uint32_t search_count)
       : graph(g),
         options(o),
         hierarchy(g, static_cast<std::uint32_t>(std::max(1, o.config.num_levels))),
-        searches(choose_searches(o, kind)),
+        searches(search_count),
         slice(o.slice != 0                     ? o.slice
               : o.context.scope == Scope::grid ? 10U
                                                : 100U),
         tables(g, hierarchy, memory_of(kind), o.context.device,
-               {.colors = o.colors,
-                .searches = static_cast<std::uint32_t>(searches.size()),
-                .seed = o.seed},
-               o.hypertune && searches.size() > 1),
+               {.colors = o.colors, .searches = search_count, .seed = o.seed},
+               o.hypertune && search_count > 1),
         managed(make_whcr_context(tables.problem(), o.context)),
         context(managed.context()) {}
 
   [[nodiscard]] std::uint32_t length_of_next(std::uint32_t index) const;
   RuntimeConfig next_config(std::uint32_t index);
   void start(std::span<const Color> initial);
+  void drop_leftovers();
   bool try_queue(std::uint32_t index);
-  void feed(const WhcrLimits& limits, Clock::time_point end);
+  void feed(const WhcrLimits& limits, Clock::time_point begin);
   [[nodiscard]] bool traces_workers() const;
   void trace_workers();
   enum class Patience { none, some };
   std::optional<WhcrContext::Done> next_done(Patience patience);
+  /// Throws `TimeoutError` if no slice has ended since then for too long.
+  void check_hang(Clock::time_point last_end) const;
   /// All that is done, waited for a while; false: nothing was.
   bool collect(WhcrProgress& progress, const SliceObserver& each_slice);
   void start_tuning();
@@ -199,6 +214,7 @@ void WhcrSolver::State::start(std::span<const Color> initial) {
     throw UseError("the initial coloring uses a color not below k = " +
                    std::to_string(options.colors) + ": give colors from 0 to k - 1");
   }
+  drop_leftovers();
   std::fill(searches.begin(), searches.end(), Search{});
   waiting.clear();
   solved = false;
@@ -212,6 +228,17 @@ void WhcrSolver::State::start(std::span<const Color> initial) {
   // One search on the whole grid runs its slices in order, so the next can lie ready.
   const bool ahead = options.context.scope == Scope::grid;
   if (ahead) waiting.insert(waiting.end(), {0, 0});
+}
+
+/// What a run that ended by an exception has left on its way: its steps still write to the tables.
+void WhcrSolver::State::drop_leftovers() {
+  for (auto last_end = Clock::now(); context.stats().in_flight > 0;) {
+    if (next_done(Patience::some)) {
+      last_end = Clock::now();
+    } else {
+      check_hang(last_end);
+    }
+  }
 }
 
 /// The next slice of a search; false: there is no room.
@@ -228,11 +255,14 @@ bool WhcrSolver::State::try_queue(std::uint32_t index) {
   return true;
 }
 
-void WhcrSolver::State::feed(const WhcrLimits& limits, Clock::time_point end) {
+void WhcrSolver::State::feed(const WhcrLimits& limits, Clock::time_point begin) {
   constexpr unsigned configs_per_look = 16;  // at the clock, which costs half as much as a config
   bool late = false;
   for (unsigned i = 0; !waiting.empty(); ++i) {
-    if (i % configs_per_look == 0) late = limits.stop.stop_requested() || Clock::now() > end;
+    if (i % configs_per_look == 0) {
+      // Not a moment when it ends: with the longest time that would lie in the past.
+      late = limits.stop.stop_requested() || Clock::now() - begin > limits.time;
+    }
     const std::uint32_t index = waiting.front();
     const Search& search = searches[index];
     const bool enough = solved || late || search.iterations >= limits.iterations;
@@ -252,6 +282,14 @@ auto WhcrSolver::State::next_done(Patience patience) -> std::optional<WhcrContex
       patience == Patience::none ? context.poll() : context.wait(std::chrono::milliseconds(50));
   if (done && trace != nullptr) trace->polled(*done, begin, host_now_ns());
   return done;
+}
+
+void WhcrSolver::State::check_hang(Clock::time_point last_end) const {
+  if (Clock::now() - last_end <= longest_slice) return;
+  throw TimeoutError("no slice of " + std::to_string(slice) +
+                     " iterations has ended for 60 s: make slices shorter; if they are short, the "
+                     "executor hangs; " +
+                     context.hang_report());
 }
 
 bool WhcrSolver::State::traces_workers() const {
@@ -323,7 +361,9 @@ WhcrSolver::WhcrSolver(const Graph& graph, const WhcrOptions& options) {
   check_problem(graph, options);
   check_solver_options(options.context);
   const auto kind = choose_executor(options.context.executor, options.context.device).kind;
-  state_ = std::make_unique<State>(graph, options, kind);
+  const std::uint32_t searches = choose_searches(options, kind);
+  check_tables(graph, options, searches);
+  state_ = std::make_unique<State>(graph, options, kind, searches);
 }
 
 WhcrSolver::~WhcrSolver() = default;
@@ -338,19 +378,16 @@ WhcrResult WhcrSolver::run(std::span<const Color> initial, const WhcrLimits& lim
   const auto seconds = [&] { return std::chrono::duration<double>(Clock::now() - begin).count(); };
   WhcrProgress progress;
   constexpr double report_interval = 0.1;
-  constexpr auto longest_slice = std::chrono::seconds(60);
   double next_report = report_interval;
-  auto last_some = begin;
+  auto last_end = begin;
   for (;;) {
-    s.feed(limits, begin + limits.time);
+    s.feed(limits, begin);
     if (s.collect(progress, each_slice)) {
-      last_some = Clock::now();
+      last_end = Clock::now();
     } else if (s.waiting.empty() && s.context.stats().in_flight == 0) {
       break;
-    } else if (Clock::now() - last_some > longest_slice) {
-      throw TimeoutError("no slice of " + std::to_string(s.slice) +
-                         " iterations has ended for 60 s: make slices shorter; if they are short, "
-                         "the executor hangs");
+    } else {
+      s.check_hang(last_end);
     }
     if (report && seconds() > next_report) {
       next_report = seconds() + report_interval;

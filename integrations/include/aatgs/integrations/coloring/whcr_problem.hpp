@@ -14,7 +14,8 @@ struct WhcrState {
   std::int32_t best_conflicts;  ///< fewest so far
   std::int32_t moves;           ///< in the present slice
   std::int32_t worsening;       ///< those of them that added conflicts
-  std::uint32_t iteration;      ///< iterations since the tables were built
+  std::uint32_t iteration;      ///< iterations since the search began; recombining builds the
+                                ///< tables anew, but the count goes on
 };
 
 /// One search: the graph and the tables of this search; a view. n vertices, k colors.

@@ -93,7 +93,8 @@ class WhcrSolver {
   /// Repairs `initial`, which the first search starts from; the others start from random colorings.
   /// `report` is called about ten times a second, `each_slice` once for each slice, which it holds
   /// up. Throws `UseError` if `initial` has the wrong size or a color not below k, `TimeoutError`
-  /// if no slice ends within a minute.
+  /// if no slice ends within a minute, and what the two calls throw. After any of these the next
+  /// run is as good as the first: it waits for slices that were left on their way, and drops them.
   WhcrResult run(std::span<const Color> initial, const WhcrLimits& limits,
                  const std::function<void(const WhcrProgress&)>& report = {},
                  const std::function<void(const WhcrSlice&)>& each_slice = {});
