@@ -11,7 +11,7 @@ namespace aatgs::linear {
 /// Most that the reader accepts; lower them for files from strangers. It needs at most 24 bytes for
 /// each row and column that the header declares and 128 for each entry that is listed.
 struct MatrixLimits {
-  std::size_t size = max_matrix_size;              ///< rows, and columns; at most that
+  std::size_t size = max_matrix_size;              ///< rows, and columns; at most `max_matrix_size`
   std::uint64_t entries = std::uint64_t{1} << 32;  ///< as the header counts them
 };
 
