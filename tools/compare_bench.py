@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """compare_bench.py OLD_BENCH NEW_BENCH --only REGEX [--rounds N] [--json FILE]
 
@@ -5,7 +6,7 @@ Runs two builds of aatgs_bench in turns (old new new old, then the other way rou
 windows, and says for each figure that both have how much longer the new one takes: the median of
 the ratios of the rounds, and their quartiles. So what drifts on the machine bears on both alike.
 Above 1 the new one is slower, whether the figure is a time or a rate. Leaves with status 1 if a
-build fails, with 2 if the input is wrong.
+build fails, with 2 if the input is wrong or the result cannot be written.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import sys
 import tempfile
 
 import plot_bench
+import script_output
 
 BUILDS = ("old", "new")
 
@@ -190,17 +192,17 @@ def main():
     arguments = parse_command_line()
     try:
         if arguments.json is not None:
-            arguments.json.touch()  # better now than after the runs
+            script_output.require_replaceable(arguments.json)  # better now than after the runs
         report = report_of(arguments, measure(arguments))
         if arguments.json is not None:
-            arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+            script_output.replace_file(arguments.json, json.dumps(report, indent=2) + "\n")
+        script_output.print_whole("\n".join(table_of(report)))
     except (plot_bench.BadInput, OSError) as error:
         print(f"compare_bench: {error}", file=sys.stderr)
         return 2
     except Failure as error:
         print(f"compare_bench: {error}", file=sys.stderr)
         return 1
-    print("\n".join(table_of(report)))
     return 0
 
 

@@ -1,10 +1,11 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """plot_bench.py RESULT.json [--svg FOLDER]: tables and plots of what aatgs_bench --json wrote.
 
 Prints Markdown tables; with --svg also draws, for each class of roads, the time per config over the
 step length, and each sweep of a size or a count. Shows what the file holds, which may be a part of
 all figures only. The same input always gives the same output. Leaves with status 2 if the input is
-not such a result.
+not such a result or the output cannot be written.
 """
 
 import argparse
@@ -15,6 +16,8 @@ import re
 import sys
 from typing import NamedTuple
 from xml.sax.saxutils import escape
+
+import script_output
 
 OURS = "resident"
 CLASSES = {
@@ -494,10 +497,10 @@ def main():
         result = read_result(arguments.result)
         if arguments.svg is not None:
             write_plots(result, arguments.svg)
+        script_output.print_whole("\n".join(markdown(result)).rstrip())
     except (BadInput, OSError) as error:
         print(f"plot_bench: {error}", file=sys.stderr)
         return 2
-    print("\n".join(markdown(result)).rstrip())
     return 0
 
 

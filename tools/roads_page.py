@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """roads_page.py RESULT.json FOLDER: writes roads.md and roads.svg, which road for which solver.
 

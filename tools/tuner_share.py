@@ -8,7 +8,9 @@ resident). The fastest of so many sizes in a sweep is also the luckiest, so the 
 recommends and the sweep's fastest few are then run in turns until the time is up, and their medians
 compared. Prints, as JSON, the recommended sizes' share of the fastest's throughput, and how many
 runs each took. Takes some N seconds, by default 54. --executor cpu without --cpu-threads uses half
-of the cores, so that the host's thread and others of the machine have theirs.
+of the cores, so that the host's thread and others of the machine have theirs. Leaves with status 1
+if the program fails, with 2 if it cannot be run or refuses the options, or the result cannot be
+written.
 """
 
 import argparse
@@ -18,6 +20,8 @@ import statistics
 import subprocess
 import sys
 import time
+
+import script_output
 
 LOADS = {
     "steady short steps": ["--step-us", "2", "--run-ms", "50"],
@@ -33,17 +37,32 @@ LEAST_ROUNDS = 3
 PATIENCE_S = 120
 
 
+class GivenUp(Exception):
+    """The message is one sentence; `status`: 2 if the call was wrong, 1 if the program failed."""
+
+    def __init__(self, message, status):
+        super().__init__(message)
+        self.status = status
+
+
 def report(program, command, arguments):
     command_line = [program, command, "--format", "json", *arguments]
     try:
         done = subprocess.run(command_line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, timeout=PATIENCE_S, check=False)
-        if done.returncode != 0:
-            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-            sys.exit(f"tuner_share: {command}: {last}")
+                              stderr=subprocess.PIPE, text=True, errors="replace",
+                              timeout=PATIENCE_S, check=False)
+    except OSError as error:
+        raise GivenUp(f"{program}: cannot be run ({error.strerror})", 2) from error
+    except subprocess.TimeoutExpired as error:
+        raise GivenUp(f"{program} {command}: did not end within {PATIENCE_S} s", 1) from error
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise GivenUp(f"{program} {command}: status {done.returncode}: {last}",
+                      2 if done.returncode == 2 else 1)
+    try:
         return json.loads(done.stdout)
-    except (OSError, subprocess.TimeoutExpired, ValueError) as error:
-        sys.exit(f"tuner_share: {command}: {error}")
+    except ValueError as error:
+        raise GivenUp(f"{program} {command}: not JSON ({error})", 1) from error
 
 
 def sizes(run):
@@ -105,10 +124,15 @@ def main():
     parser.add_argument("--seconds", type=float, default=54)
     arguments, options = parser.parse_known_args()
     seconds = arguments.seconds / len(LOADS)
-    results = {name: measure(arguments.program, [*load, *with_cores(options)], seconds)
-               for name, load in LOADS.items()}
-    print(json.dumps(results, indent=2))
+    try:
+        results = {name: measure(arguments.program, [*load, *with_cores(options)], seconds)
+                   for name, load in LOADS.items()}
+        script_output.print_whole(json.dumps(results, indent=2))
+    except (GivenUp, OSError) as error:
+        print(f"tuner_share: {error}", file=sys.stderr)
+        return error.status if isinstance(error, GivenUp) else 2
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

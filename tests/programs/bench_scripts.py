@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""bench_scripts.py TOOLS: the scripts around aatgs_bench and aatgs_stats, with programs in their
-place that measure what a case wants. Each case is a hazard. Prints a count as doctest does.
+"""bench_scripts.py TOOLS: the scripts in tools/, with programs in the place of aatgs_bench,
+aatgs_stats and aatgs_whcr that measure what a case wants. Each case is a hazard. Prints a count as
+doctest does.
 """
 
+import contextlib
 import json
+import os
 import pathlib
+import resource
 import stat
 import subprocess
 import sys
@@ -66,22 +70,23 @@ result["figures"] = {figures}
 pathlib.Path(option("--json")).write_text(json.dumps(result))
 """)
 
-    def run(self, script, *arguments, status=0):
+    def run(self, script, *arguments, status=0, stdout=subprocess.PIPE, before=None):
         done = subprocess.run([sys.executable, self.tools / script, *map(str, arguments)],
-                              cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, timeout=PATIENCE_S, check=False)
+                              cwd=self.folder, stdin=subprocess.DEVNULL, stdout=stdout,
+                              stderr=subprocess.PIPE, text=True, timeout=PATIENCE_S, check=False,
+                              preexec_fn=before)
         expect(done.returncode == status,
                f"{script}: status {done.returncode}, {done.stderr[-300:]!r}")
         return done
 
-    def refuses(self, script, *arguments, about, status=2):
+    def refuses(self, script, *arguments, about, status=2, **streams):
         """The last line says why, and that is all but progress."""
-        done = self.run(script, *arguments, status=status)
+        done = self.run(script, *arguments, status=status, **streams)
         *progress, line = done.stderr.splitlines() or [""]
         expect(all(": round " in text for text in progress), f"{script}: {done.stderr!r}")
         name = script.removesuffix(".py")
         expect(line.startswith(name + ": ") and about in line, f"{line!r} not about {about!r}")
-        expect(done.stdout == "", f"{script}: printed {done.stdout[:200]!r}")
+        expect(not done.stdout, f"{script}: printed {done.stdout!r}")
 
     def compare(self, old, new, *more):
         file = self.folder / "comparison.json"
@@ -160,6 +165,61 @@ def builds_that_fail(s):
     s.refuses("compare_bench.py", good, hanging, *once, "--timeout", "1", about="1 s", status=1)
     s.refuses("compare_bench.py", good, s.folder / "absent", *once, about="cannot be run")
     s.refuses("compare_bench.py", good, good, *once, "--json", "absent/x.json", about="absent")
+
+
+def failed_comparison(s):
+    """compare_bench: a comparison that fails leaves an empty result, or half of one in the place of an older"""
+    many = s.bench("many", '{f"group/road_{i}": figure(1) for i in range(200)}')
+    once = ("--only", "x", "--rounds", "1", "--json")
+    small = {"before": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))}
+    s.put("old.json", "old")
+    (s.folder / "folder").mkdir()
+    files = {path.name for path in s.folder.iterdir()} | {"runs"}
+    for name in ("new.json", "old.json"):
+        s.refuses("compare_bench.py", s.folder / "absent", many, *once, name, about="cannot be run")
+        s.refuses("compare_bench.py", many, many, *once, name, about="File too large", **small)
+    expect((s.folder / "old.json").read_text() == "old", "the older result is gone")
+    expect({path.name for path in s.folder.iterdir()} == files, list(s.folder.iterdir()))
+    s.refuses("compare_bench.py", many, many, *once, "folder", about="cannot write folder")
+
+
+def result_to_a_link_or_device(s):
+    """compare_bench: a plain file takes the place of a link or a device that the result is to go through"""
+    good = s.bench("good", '{"g/r": figure(1)}')
+    once = ("--only", "x", "--rounds", "1", "--json")
+    (s.folder / "link").symlink_to(s.put("old.json", "old"))
+    s.run("compare_bench.py", good, good, *once, "link")
+    expect((s.folder / "link").is_symlink(), "the link is gone")
+    expect(json.loads((s.folder / "old.json").read_text())["rounds"] == 1, "not where it points to")
+    os.mkfifo(s.folder / "pipe")
+    reader = os.open(s.folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    s.run("compare_bench.py", good, good, *once, "pipe")
+    expect(json.loads(os.read(reader, 60_000))["rounds"] == 1, "nothing came through the pipe")
+    os.close(reader)
+
+
+@contextlib.contextmanager
+def pipe_without_reader():
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as stream:
+        yield stream
+
+
+def output_that_ends_early(s):
+    """plot_bench, compare_bench, tuner_share, count_tests: an output that is full, closed or no longer read ends in a trace"""
+    good = s.bench("good", '{"g/r": figure(1)}')
+    tuned = stats(s, recommended=16, lucky=16, rates={16: 80})
+    for call in (["plot_bench.py", s.tools / "results" / "h200.json"],
+                 ["compare_bench.py", good, good, "--only", "x", "--rounds", "1"],
+                 ["tuner_share.py", tuned, "--seconds", "0"],
+                 ["count_tests.py", tested(s, "passed", PASSED)]):
+        with open("/dev/full", "wb") as full:
+            s.refuses(*call, stdout=full, about="standard output: No space left on device")
+        s.refuses(*call, stdout=None, before=lambda: os.close(1), about="standard output is closed")
+        with pipe_without_reader() as unread:
+            complaints = s.run(*call, stdout=unread).stderr.splitlines()
+            expect(all(": round " in line for line in complaints), complaints)
 
 
 def road(step_us, name, median, group="closed", scope="block", step="spin"):
@@ -300,17 +360,58 @@ def slow_recommendation(s):
 
 
 def tuner_that_fails(s):
-    """tuner_share: a program that fails goes unnoticed, or ends in a trace"""
-    for body, about in (('print("no GPU", file=sys.stderr); sys.exit(1)', "no GPU"),
-                        ('print("{")', "tune: "), ("sys.exit(3)", "said nothing")):
-        s.refuses("tuner_share.py", s.fake("failing", body), about=about, status=1)
-    s.refuses("tuner_share.py", s.folder / "absent", about="absent", status=1)
+    """tuner_share: a program that fails goes unnoticed, ends in a trace, or looks like a wrong call"""
+    for body, about, status in (('print("no GPU", file=sys.stderr); sys.exit(1)', "no GPU", 1),
+                                ('print("{")', "tune: not JSON", 1),
+                                (r'sys.stdout.buffer.write(b"\xff")', "tune: not JSON", 1),
+                                ("sys.exit(3)", "status 3: it said nothing", 1),
+                                ('print("what is --x", file=sys.stderr); sys.exit(2)', "--x", 2)):
+        s.refuses("tuner_share.py", s.fake("failing", body), about=about, status=status)
+    s.refuses("tuner_share.py", s.folder / "absent", about="absent: cannot be run (No such file")
+    s.refuses("tuner_share.py", s.folder, about="cannot be run")
+
+
+PASSED = json.dumps({"result": "OK", "stdout": "test cases: 3 | 2 passed | 0 failed | 1 skipped"})
+
+
+def tested(s, name, log):
+    """A build folder in which `meson test` left this log."""
+    logs = s.folder / name / "meson-logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    (logs / "testlog.json").write_text(log)
+    return s.folder / name
+
+
+def log_that_was_cut_off(s):
+    """count_tests: a log that was cut off, or is none, ends in a trace, or counts as passed"""
+    good = tested(s, "good", PASSED)
+    expect(s.run("count_tests.py", good, good).stdout == "4 passed, 0 failed, 2 skipped\n", "a sum")
+    for log in (PASSED + "\n" + PASSED[:20], "garbage", "[]", "{}", '{"result": 1}',
+                '{"result": "OK", "stdout": 1}', "\0"):
+        bad = tested(s, "bad", log)
+        done = s.run("count_tests.py", good, bad, status=1)
+        *told, last = done.stdout.splitlines()
+        expect(len(told) == 1 and f"{bad}/meson-logs/testlog.json" in told[0], f"{log!r}: {told}")
+        expect(", 1 failed, " in last and not done.stderr, f"{log!r}: {last}, {done.stderr}")
+    (s.folder / "bad" / "meson-logs" / "testlog.json").write_bytes(b"\xff\xfe")
+    s.run("count_tests.py", s.folder / "bad", status=1)
+
+
+def script_that_cannot_be_called(s):
+    """Programs in tools/ cannot be called by their names, as the README does"""
+    for path in s.tools.glob("*.py"):
+        text = path.read_text()
+        program = "__main__" in text
+        expect(text.startswith("#!/usr/bin/env python3\n") == program, f"{path}: its first line")
+        expect(os.access(path, os.X_OK) == program, f"{path}: its mode")
 
 
 CASES = [
     drift_taken_for_a_difference, order_reversed, disturbed_round, figures_of_one_build,
-    builds_that_fail, wrong_winner, modes_of_other_roads, figures_of_another_run,
-    text_that_breaks_the_picture, part_of_a_run, malformed_results, stale_page, lucky_run_of_the_sweep, slow_recommendation, tuner_that_fails,
+    builds_that_fail, failed_comparison, result_to_a_link_or_device, output_that_ends_early, wrong_winner, modes_of_other_roads, figures_of_another_run,
+    text_that_breaks_the_picture, part_of_a_run, malformed_results, stale_page,
+    lucky_run_of_the_sweep, slow_recommendation, tuner_that_fails, log_that_was_cut_off,
+    script_that_cannot_be_called,
 ]
 
 
