@@ -5,7 +5,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-[ $# -ge 1 ] || { echo "Usage: tools/build.sh DIRECTORY [-DOPTION=VALUE]... [TARGET]..." >&2; exit 2; }
+usage="Usage: tools/build.sh DIRECTORY [-DOPTION=VALUE]... [TARGET]..."
+case ${1-} in
+  -h | --help) echo "$usage"; exit 0 ;;
+  '' | -*) echo "$usage" >&2; exit 2 ;;
+esac
 directory=$1
 shift
 options=() targets=()

@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+all_targets=$(cd tests/fuzz/corpus && echo *)
 usage="Usage: tools/fuzz.sh [SECONDS] [TARGET]...
        tools/fuzz.sh --build
 
@@ -10,7 +11,7 @@ Builds the fuzz targets in build-fuzz with clang, libFuzzer, AddressSanitizer an
 UndefinedBehaviorSanitizer, and searches each TARGET (default: all) for SECONDS (default 60).
 Leaves with status 1 if one shows a fault. --build only builds.
 
-Targets: $(cd tests/fuzz/corpus && echo *)
+Targets: $all_targets
 Kept inputs lie in tests/fuzz/corpus/TARGET, those found here in build-fuzz/fuzz/TARGET/corpus,
 those that show a fault in build-fuzz/fuzz/TARGET/artifacts."
 
@@ -39,6 +40,14 @@ search() {
   return 1
 }
 
+is_target() {
+  local name
+  for name in $all_targets; do
+    [ "$name" != "$1" ] || return 0
+  done
+  return 1
+}
+
 seconds=60
 case ${1:-} in
   -h | --help) echo "$usage"; exit 0 ;;
@@ -47,10 +56,9 @@ case ${1:-} in
 esac
 [[ $seconds =~ ^[1-9][0-9]*$ ]] || { echo "fuzz.sh: '$seconds' is not a number of seconds" >&2; exit 2; }
 targets=("$@")
-[ $# -gt 0 ] || read -ra targets < <(cd tests/fuzz/corpus && echo *)
+[ $# -gt 0 ] || read -ra targets <<<"$all_targets"
 for target in "${targets[@]}"; do
-  [ -n "$target" ] && [ -d "tests/fuzz/corpus/$target" ] ||
-    { echo "fuzz.sh: no target '$target'; tools/fuzz.sh --help lists them" >&2; exit 2; }
+  is_target "$target" || { echo "fuzz.sh: no target '$target'; tools/fuzz.sh --help lists them" >&2; exit 2; }
 done
 
 build >/dev/null

@@ -6,6 +6,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+usage="Usage: tools/setup.sh [PACKAGE]..."
+for argument in "$@"; do
+  case $argument in
+    -h | --help) echo "$usage"; exit 0 ;;
+    -*) echo "$usage" >&2; exit 2 ;;  # apt-get would take it for an option of its own
+  esac
+done
+
 packages=(g++ ninja-build cmake pkg-config python3 python3-venv
           clang libclang-rt-14-dev doctest-dev libbenchmark-dev libcli11-dev libcpp-httplib-dev libncurses-dev libsimdjson-dev libtomlplusplus-dev nlohmann-json3-dev relacy-dev spin "$@")
 

@@ -1,10 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Builds everything and runs all tests, those of the CPU executor also under ThreadSanitizer and
+# test.sh: builds everything and runs all tests, those of the CPU executor also under ThreadSanitizer and
 # under AddressSanitizer with UndefinedBehaviorSanitizer, and each fuzz target for two seconds. The
 # last line counts the test cases.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+usage="Usage: tools/test.sh"
+case ${1-} in -h | --help) echo "$usage"; exit 0 ;; esac
+[ $# -eq 0 ] || { echo "$usage" >&2; exit 2; }
 
 # With -O2 -g sanitized code takes three times as long to compile. What two sanitizers check at once
 # takes more than twice as long with -O1 as with -O0, which its tests can bear (137 s, not 100).

@@ -1,13 +1,26 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # whcr_results.sh PROGRAM DIMACS_DIR OUTPUT.json: runs aatgs_whcr on the graphs of the README's table
-# and joins the reports.
+# and joins the reports. Leaves with status 2 if one of the three is wrong.
 set -euo pipefail
 
 [ $# -eq 3 ] || { echo "Usage: tools/whcr_results.sh AATGS_WHCR DIMACS_DIR OUTPUT.json" >&2; exit 2; }
 program=$1 graphs=$2 output=$3
+
+refuse() {
+  echo "whcr_results: $*" >&2
+  exit 2
+}
+
+# Better now than after minutes.
+type -P -- "$program" >/dev/null || refuse "'$program' is not a program: name that of aatgs_whcr"
+for graph in DSJC125.5 DSJC250.5 le450_15a DSJC500.5; do
+  [ -f "$graphs/$graph.col" ] || refuse "there is no file $graphs/$graph.col: name the folder of the DIMACS graphs"
+done
+[ ! -d "$output" ] || refuse "cannot write $output: it is a folder"
+{ : >"$output.part"; } 2>/dev/null || refuse "cannot write $output.part beside the output"
+trap 'rm -rf "${parts-}" "$output.part"' EXIT
 parts=$(mktemp -d)
-trap 'rm -rf "$parts"' EXIT
 
 number=0
 run() {

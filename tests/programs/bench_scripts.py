@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import resource
+import shutil
 import stat
 import subprocess
 import sys
@@ -78,6 +79,22 @@ pathlib.Path(option("--json")).write_text(json.dumps(result))
         expect(done.returncode == status,
                f"{script}: status {done.returncode}, {done.stderr[-300:]!r}")
         return done
+
+    def shell(self, script, *arguments, commands=()):
+        """Runs a copy of a shell script with none of the others beside it and these commands alone
+        on its PATH, so that nothing is installed or built, whatever it goes on to do."""
+        sandbox = self.folder / "sandbox"
+        for folder in ("tools", "commands"):
+            (sandbox / folder).mkdir(parents=True, exist_ok=True)
+        shutil.copy(self.tools / script, sandbox / "tools")
+        for command in ("dirname", *commands):
+            if not (sandbox / "commands" / command).exists():
+                (sandbox / "commands" / command).symlink_to(shutil.which(command))
+        return subprocess.run([shutil.which("bash"), sandbox / "tools" / script,
+                               *map(str, arguments)], cwd=self.folder,
+                              env={"PATH": str(sandbox / "commands"), "TMPDIR": str(self.folder)},
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, timeout=PATIENCE_S, check=False)
 
     def refuses(self, script, *arguments, about, status=2, **streams):
         """The last line says why, and that is all but progress."""
@@ -421,13 +438,72 @@ def script_that_cannot_be_called(s):
         expect(os.access(path, os.X_OK) == program, f"{path}: its mode")
 
 
+def call_for_help(s):
+    """setup, build, test, demo: a call for help, or a wrong option, installs or builds"""
+    for script in ("setup.sh", "build.sh", "test.sh", "demo.sh"):
+        for option in ("--help", "-h"):
+            done = s.shell(script, option)
+            expect(done.returncode == 0 and done.stdout.startswith(f"Usage: tools/{script}")
+                   and not done.stderr, f"{script} {option}: {done}")
+    for call in (["setup.sh", "--yes"], ["setup.sh", "spin", "-o=Debug"], ["build.sh"],
+                 ["build.sh", "--nonsense"], ["build.sh", "-Dgpu=false", "build"],
+                 ["build.sh", ""], ["test.sh", "--nonsense"], ["test.sh", "build"]):
+        done = s.shell(*call)
+        expect(done.returncode == 2 and done.stderr.startswith(f"Usage: tools/{call[0]}")
+               and not done.stdout, f"{call}: {done}")
+
+
+def folder_taken_for_a_fuzz_target(s):
+    """fuzz.sh: a folder that is no target, such as .., is built for and searched"""
+    for name in ("dimacs", "wire"):
+        (s.folder / "sandbox" / "tests" / "fuzz" / "corpus" / name).mkdir(parents=True)
+    for name in ("..", ".", "", "*", "dimacs/", "dimacs/../wire", "dimacs wire", "dimacs\nwire"):
+        done = s.shell("fuzz.sh", "60", "wire", name)
+        expect(done.returncode == 2 and f"no target '{name}'" in done.stderr, f"{name!r}: {done}")
+    absent = s.shell("fuzz.sh", "60", "dimacs", "wire")
+    expect("no target" not in absent.stderr and "tools/build.sh" in absent.stderr, absent)
+
+
+WHCR_GRAPHS = ("DSJC125.5", "DSJC250.5", "le450_15a", "DSJC500.5")
+
+
+def whcr_results_of_nothing(s):
+    """whcr_results.sh: what it was called with is found wrong after minutes, and told by the shell"""
+    commands = ("mktemp", "mv", "python3", "rm")
+    program = s.fake("whcr", 'pathlib.Path(option("--json")).write_text(json.dumps(sys.argv[1:3]))')
+    graphs, output = s.folder / "graphs", s.folder / "out.json"
+    graphs.mkdir()
+    for graph in WHCR_GRAPHS[:-1]:
+        (graphs / f"{graph}.col").write_text("")
+    (graphs / "DSJC500.5.col").mkdir()
+    wrong_graph = s.shell("whcr_results.sh", program, graphs, output, commands=commands)
+    expect("DSJC500.5.col" in wrong_graph.stderr, wrong_graph)
+    (graphs / "DSJC500.5.col").rmdir()
+    (graphs / "DSJC500.5.col").write_text("")
+    for call, about in (([s.folder / "absent", graphs, output], "absent"),
+                        (["absent", graphs, output], "absent"),
+                        ([graphs, graphs, output], "graphs"), (["", graphs, output], "''"),
+                        ([program, s.folder / "none", output], "none/DSJC125.5.col"),
+                        ([program, graphs, s.folder / "no" / "out.json"], "no/out.json"),
+                        ([program, graphs, graphs], "graphs")):
+        done = s.shell("whcr_results.sh", *call, commands=commands)
+        line = done.stderr.removesuffix("\n")
+        expect(done.returncode == 2 and line.startswith("whcr_results: ") and "\n" not in line
+               and about in line, f"{call}: {done}")
+    expect(not (s.folder / "runs").exists() and not output.exists(), "something ran")
+    expect(not list(s.folder.rglob("*.part")), "a part is left")
+    done = s.shell("whcr_results.sh", program, graphs, output, commands=commands)
+    expect(done.returncode == 0 and len(json.loads(output.read_text())) == 8, done)
+
+
 CASES = [
     drift_taken_for_a_difference, order_reversed, disturbed_round, figures_of_one_build,
     builds_that_fail, failed_comparison, result_to_a_link_or_device, output_that_ends_early,
     aims_that_a_run_missed, wrong_winner, modes_of_other_roads, figures_of_another_run,
     text_that_breaks_the_picture, part_of_a_run, malformed_results, stale_page,
     lucky_run_of_the_sweep, slow_recommendation, tuner_that_fails, log_that_was_cut_off,
-    script_that_cannot_be_called,
+    script_that_cannot_be_called, call_for_help, folder_taken_for_a_fuzz_target,
+    whcr_results_of_nothing,
 ]
 
 
