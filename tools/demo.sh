@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# demo.sh [ARGUMENT]...: builds aatgs_whcr and repairs a random colouring of the queen graph of a chess board with 9
-# colours; or does what the arguments say, which go to aatgs_whcr.
+# demo.sh [ARGUMENT]...: builds aatgs_whcr and repairs a random colouring of the queen graph of a
+# chess board with 9 colours; or does what the arguments say, which go to aatgs_whcr.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

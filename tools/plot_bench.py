@@ -3,9 +3,8 @@
 """plot_bench.py RESULT.json [--svg FOLDER]: tables and plots of what aatgs_bench --json wrote.
 
 Prints Markdown tables, the first of what the project aims at and whether this run reached it; with
---svg also draws, for each class of roads, the time per config over the
-step length, and each sweep of a size or a count. Shows what the file holds, which may be a part of
-all figures only. The same input always gives the same output. Leaves with status 2 if the input is
+--svg also draws, for each class of roads, the time per config over the step length, and each sweep
+of a size or a count. Shows what the file holds, which may be a part of all figures only. The same input always gives the same output. Leaves with status 2 if the input is
 not such a result or the output cannot be written.
 """
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# test.sh: builds everything and runs all tests, those of the CPU executor also under ThreadSanitizer and
-# under AddressSanitizer with UndefinedBehaviorSanitizer, and each fuzz target for two seconds. The
-# last line counts the test cases.
+# test.sh: builds everything and runs all tests, those of the CPU executor also under
+# ThreadSanitizer and under AddressSanitizer with UndefinedBehaviorSanitizer, and each fuzz target
+# for two seconds. The last line counts the test cases.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ratios that the project promises, from the figures of one run.
+// The ratios that the project aims at, from the figures of one run.
 #pragma once
 
 #include <algorithm>

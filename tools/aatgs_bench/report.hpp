@@ -26,7 +26,7 @@ class Report {
   std::string date;      ///< ISO 8601, UTC
   std::string settings;  ///< what of the command line bears on the figures
   std::vector<Figure> figures;
-  std::map<std::string, double> checks;  ///< ratios that the project promises, by name
+  std::map<std::string, double> checks;  ///< ratios that the project aims at, by name
 
   /// Adds a figure, or another round of one, and tells the person who waits. Throws Error if it has
   /// no samples.
