@@ -85,16 +85,24 @@ int create(const std::string& directory, std::uint32_t pid, std::uint32_t& numbe
 
 std::string statistics_directory() {
   const char* value = std::getenv("AATGS_STATS");
-  if (value == nullptr) return "/dev/shm";
+  if (value == nullptr || *value == '\0') return "/dev/shm";
   if (std::string_view(value) == "0") return {};
-  return value[0] == '/' ? value : "/dev/shm";
+  if (*value == '/') return value;
+  throw InputError("AATGS_STATS is '" + std::string(value) +
+                   "': give 0 for no statistics, or the directory of the pages as /DIR");
 }
 
 StatisticsPage::StatisticsPage(const ContextOptions& options, std::uint32_t port,
                                ExecutorKind executor, std::string_view description) {
-  const std::string directory = statistics_directory();
   if (!options.publish_statistics) {
     where_ = "not published: the option publish_statistics is off";
+    return;
+  }
+  std::string directory;
+  try {
+    directory = statistics_directory();
+  } catch (const InputError& e) {  // what the context is for goes on without it
+    where_ = "not published: " + std::string(e.what());
     return;
   }
   if (directory.empty()) {

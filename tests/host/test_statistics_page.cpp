@@ -420,6 +420,11 @@ TEST_CASE("statistics page: a context where none can be made fails, or does not 
   CHECK(where(true).find("cannot make /no/such/directory/aatgs-") != std::string::npos);
   setenv("AATGS_STATS", "0", 1);
   CHECK(where(true) == "not published: AATGS_STATS is 0");
+  for (const char* value : {"off", "rel", "./rel", "00"}) {
+    setenv("AATGS_STATS", value, 1);
+    CHECK(where(true).starts_with("not published: AATGS_STATS is '" + std::string(value) + "'"));
+    CHECK_THROWS_AS(statistics_directory(), InputError);
+  }
   CHECK(pages.files() == 0);
 }
 

@@ -278,6 +278,9 @@ def stats_values(p, good):
 def stats_environment(p, good):
     for command in ["list", "watch"]:
         p.refuses(command, env={"AATGS_STATS": "0"}, about="AATGS_STATS is 0")
+        for value in ["off", "rel", "./rel", "00", ESCAPE]:
+            p.refuses(command, env={"AATGS_STATS": value}, about="give 0 for no statistics")
+        p.works(*good, env={"AATGS_STATS": ""})
 
 
 def stats_garbage(p, good):

@@ -20,9 +20,9 @@ constexpr std::size_t most_shown_bytes = 1 << 16;
 constexpr std::size_t most_contexts = 64;
 
 std::vector<PublishedContext> read_contexts() {
-  const std::string directory = statistics_directory();
-  if (directory.empty()) return {};
   try {
+    const std::string directory = statistics_directory();
+    if (directory.empty()) return {};
     auto pages = read_statistics_pages(directory);
     pages.resize(std::min(pages.size(), most_contexts));
     return pages;

@@ -12,7 +12,8 @@
 namespace aatgs {
 
 /// Where pages lie: /dev/shm, or the directory that the environment variable AATGS_STATS names
-/// (beginning with '/'). Empty if AATGS_STATS is 0: nothing is published.
+/// (beginning with '/'). Empty if AATGS_STATS is 0: nothing is published. Throws `InputError` for
+/// any other value.
 std::string statistics_directory();
 
 /// A context's page of live statistics, named aatgs-PID-NUMBER; removed with this object, unless
