@@ -19,4 +19,16 @@ inline void check_solver_options(const ContextOptions& options) {
                     "TelemetryPolicy::block");
 }
 
+/// The same for one that has its context in grid scope, whatever scope is given, with a step that
+/// waits for all its blocks.
+inline void check_grid_solver_options(ContextOptions options) {
+  options.scope = Scope::grid;
+  if (options.executor == ExecutorKind::graph_queue) {
+    throw OptionError(
+        "executor 'graph_queue' for a solver whose step waits for all its blocks, which a graph "
+        "cannot have on the GPU at once: name another one, such as launch_queue");
+  }
+  check_solver_options(options);
+}
+
 }  // namespace aatgs

@@ -289,6 +289,10 @@ TEST_CASE("a bad option is found late or never") {
   refused([](CgOptions& o) { o.tolerance = 1; });
   refused([](CgOptions& o) { o.tolerance = std::numeric_limits<double>::quiet_NaN(); });
   refused([](CgOptions& o) { o.slice = 0; });
+  CgOptions graphs = good;  // in whatever scope: the solver chooses that
+  graphs.context.executor = ExecutorKind::graph_queue;
+  CHECK_THROWS_WITH_AS(CgSolver(matrix, graphs), doctest::Contains("waits for all its blocks"),
+                       OptionError);
   refused([](CgOptions& o) { o.max_iterations = 0; });
   refused([](CgOptions& o) { o.context.config_slots = 3; });
   refused([](CgOptions& o) { o.context.telemetry_policy = TelemetryPolicy::overwrite_oldest; });

@@ -71,6 +71,10 @@ TEST_CASE("Jacobi: bad input is taken") {
   JacobiOptions tiles = on_threads(1);
   tiles.form = JacobiForm::tiles;
   CHECK_THROWS_AS(PoissonJacobi(4, f, tiles), OptionError);
+  JacobiOptions graphs;  // in whatever scope: the solver chooses that
+  graphs.context.executor = ExecutorKind::graph_queue;
+  CHECK_THROWS_WITH_AS(PoissonJacobi(4, f, graphs), doctest::Contains("waits for all its blocks"),
+                       OptionError);
   PoissonJacobi solver(4, f, on_threads(1));
   CHECK_THROWS_AS(solver.iterate(0), UseError);
   CHECK_THROWS_AS(solver.set_field(Values(15)), UseError);

@@ -82,6 +82,9 @@ TEST_CASE("triangular solve: sizes and options that cannot work pass") {
     return error<OptionError>([&] { SparseTriangular({three}, options); });
   };
   CHECK(option([](auto& o) { o.scratch_bytes = 16; }).find("16 bytes") != std::string::npos);
+  CHECK(option([](auto& o) {
+          o.context.executor = ExecutorKind::graph_queue;
+        }).find("all its blocks") != std::string::npos);
   CHECK(option([](auto& o) { o.chunk_rows = 1 << 28; }).find("268435456") != std::string::npos);
   CHECK(option([](auto& o) { o.solve_deadline = {}; }).find("solve_deadline") != std::string::npos);
   CHECK(option([](auto& o) {

@@ -184,7 +184,7 @@ CgProgress CgSolver::State::iterate(double tolerance, std::uint64_t budget) {
 
 CgSolver::CgSolver(const CsrMatrix& matrix, const CgOptions& options) {
   check(matrix, options);
-  check_solver_options(options.context);
+  check_grid_solver_options(options.context);
   state_ = std::make_unique<State>(
       matrix, options, choose_executor(options.context.executor, options.context.device));
 }

@@ -15,7 +15,7 @@ namespace aatgs::linear {
 namespace {
 
 ContextOptions settle(const ContextOptions& options) {
-  check_solver_options(options);
+  check_grid_solver_options(options);
   return fix_workers(options, choose_executor(options.executor, options.device));
 }
 

@@ -143,7 +143,7 @@ JacobiContext::Done PoissonJacobi::State::next_done() {
 PoissonJacobi::PoissonJacobi(std::uint32_t n, std::span<const float> f,
                              const JacobiOptions& options) {
   check(n, f.size(), options);
-  check_solver_options(options.context);
+  check_grid_solver_options(options.context);
   const auto choice = choose_executor(options.context.executor, options.context.device);
   state_ = std::make_unique<State>(n, options, choice.kind);
   upload_field(state_->layout, scaled_source(n, f), state_->source);
