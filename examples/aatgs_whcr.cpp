@@ -11,6 +11,7 @@
 #include <aatgs/integrations/coloring/whcr_solver.hpp>
 #include <cstdio>
 #include <iostream>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "gpu_table.hpp"
@@ -53,7 +54,7 @@ struct Settings {
   std::string trace;
   std::optional<std::string> devices;
   bool compare = false;
-  std::uint64_t compare_iterations = 200;
+  std::optional<std::uint64_t> compare_iterations;
   Hypertune hypertune;
   WhcrOptions whcr;
 };
@@ -98,19 +99,19 @@ void define_hypertune(Configuration& config, Settings& s) {
   table
       .add({"window_records", "--hypertune-window"}, h.window_records,
            "slices that a controller looks back over")
-      ->check(whole);
+      ->check(whole & CLI::Range(1U, aatgs::HypertuneController::longest_window));
   table
       .add({"stall_iterations", "--hypertune-stall"}, h.stall_iterations,
            "iterations without fewer conflicts that are a stall")
-      ->check(whole);
+      ->check(whole & CLI::Range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max()));
   table
       .add({"patience", "--hypertune-patience"}, h.patience,
            "a stall is up to so many times as long at first")
-      ->check(whole);
+      ->check(whole & CLI::Range(1U, std::numeric_limits<std::uint32_t>::max()));
   table
       .add({"efficiency", "--hypertune-efficiency"}, h.efficiency,
            "share of moves that add no conflict, below which it is low")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(aatgs::program::share());
   table
       .add({"high_conflicts", "--hypertune-conflicts"}, h.high_conflicts,
            "conflicts above which there are many")
@@ -159,7 +160,8 @@ void define(CLI::App& app, Configuration& config, Settings& s) {
   define_telemetry(config, s);
   app.add_flag("--compare", s.compare,
                "run launch, graph and resident on the same work and print the table");
-  app.add_option("--compare-iterations", s.compare_iterations, "iterations of each search with it")
+  app.add_option("--compare-iterations", s.compare_iterations,
+                 "iterations of each search with it; 200")
       ->check(aatgs::program::whole_number());
   app.add_option("--output", s.output, "write one color per line, 0-based, in vertex order")
       ->type_name("FILE");
@@ -283,6 +285,7 @@ std::optional<aatgs::HypertuneOptions> hypertune_of(const Settings& s) {
   options.patience = h.patience.value_or(options.patience);
   options.efficiency = h.efficiency.value_or(options.efficiency);
   options.high_conflicts = h.high_conflicts.value_or(options.high_conflicts);
+  check_options(options);
   return options;
 }
 
@@ -305,7 +308,6 @@ int solve(const Settings& s, const Configuration& config, const NamedGraph& g,
   RunTrace trace = trace_of(s);
   WhcrOptions options = s.whcr;
   if (!s.trace.empty()) options.trace = &trace;
-  options.hypertune_options = hypertune_of(s);
   options.hypertune_report = [&](const aatgs::RunMetric& metric) {
     if (telemetry) telemetry->record(metric);
   };
@@ -334,12 +336,10 @@ int solve(const Settings& s, const Configuration& config, const NamedGraph& g,
 
 int solve_on_devices(const Settings& s, const NamedGraph& g, const std::vector<Color>& initial) {
   const auto devices = aatgs::examples::parse_devices(*s.devices, s.whcr.context.executor);
-  WhcrOptions options = s.whcr;
-  options.hypertune_options = hypertune_of(s);
   aatgs::coloring::WhcrPortfolioResult result;
   {
     ProgressLine line;
-    result = run_whcr_portfolio(g.graph, options, devices, initial, limits_of(s),
+    result = run_whcr_portfolio(g.graph, s.whcr, devices, initial, limits_of(s),
                                 [&](const WhcrProgress& p) { line.show(p); });
   }
   aatgs::examples::print_parts(result);
@@ -354,7 +354,7 @@ int solve_on_devices(const Settings& s, const NamedGraph& g, const std::vector<C
 /// The same searches with the same slices on three executors. They must come to the same conflicts.
 int compare(const Settings& s, const NamedGraph& g, const std::vector<Color>& initial) {
   aatgs::coloring::WhcrLimits limits = limits_of(s);
-  limits.iterations = s.compare_iterations;
+  limits.iterations = s.compare_iterations.value_or(200);
   std::vector<std::uint32_t> expected;
   double launch_rate = 0;
   nlohmann::ordered_json runs;
@@ -381,7 +381,11 @@ int compare(const Settings& s, const NamedGraph& g, const std::vector<Color>& in
   return 0;
 }
 
-int run(const Settings& s, const Configuration& config) {
+/// What would do nothing, or cannot be had, together.
+void check_together(const Settings& s) {
+  if (s.compare_iterations && !s.compare) {
+    throw aatgs::OptionError("--compare-iterations without --compare: give both");
+  }
   if (s.compare && !s.output.empty()) {
     throw aatgs::OptionError("--output with --compare, which keeps no coloring: leave one out");
   }
@@ -398,9 +402,24 @@ int run(const Settings& s, const Configuration& config) {
   if (s.whcr.context.event_slots != 0 && s.trace.empty()) {
     throw aatgs::OptionError("--event-slots without --trace, which shows the events: give both");
   }
+  if (s.compare) aatgs::program::require_gpu("--compare", s.whcr.context.device);
+}
+
+void check_files(const Settings& s) {
+  aatgs::program::require_distinct({{"--graph", s.graph},
+                                    {"--output", s.output},
+                                    {"--json", s.json},
+                                    {"--trace", s.trace},
+                                    {"--telemetry", s.telemetry}});
   aatgs::program::require_writable(s.output);
   aatgs::program::require_writable(s.json);
   aatgs::program::require_writable(s.trace);
+}
+
+int run(Settings s, const Configuration& config) {
+  s.whcr.hypertune_options = hypertune_of(s);  // checked before any file is written
+  check_together(s);
+  check_files(s);
   const NamedGraph g = aatgs::coloring::load_graph(s.graph);
   for (const std::string& warning : g.warnings) std::cerr << "aatgs_whcr: " << warning << "\n";
   std::printf("graph         %s: %u vertices, %zu edges, %u colors\n", g.name.c_str(),

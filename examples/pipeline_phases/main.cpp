@@ -144,6 +144,7 @@ void write_json(const Settings& s, const NamedGraph& g, const std::vector<Run>& 
 }
 
 int run(const Settings& s) {
+  aatgs::program::require_distinct({{"--graph", s.graph}, {"--json", s.json}});
   aatgs::program::require_writable(s.json);
   const NamedGraph g = aatgs::coloring::load_graph(s.graph);
   for (const std::string& warning : g.warnings) std::cerr << "pipeline_phases: " << warning << "\n";

@@ -6,6 +6,7 @@ Each case is a hazard. A refusal is one plain line on the standard error stream 
 program, status 2, and no file left behind or changed. Prints a count as doctest does.
 """
 
+import itertools
 import json
 import os
 import pathlib
@@ -80,6 +81,13 @@ def changed(arguments, option, value):
         at = rest.index(option)
         del rest[at:at + 2]
     return [*rest, option, value]
+
+
+def opened_pipe(p, name):
+    """A named pipe and its reader, for which no writer waits. (Not /dev/null: a faulty program that
+    is run by root would put a file in its place.)"""
+    os.mkfifo(p.folder / name)
+    return open(os.open(p.folder / name, os.O_RDONLY | os.O_NONBLOCK), "rb")
 
 
 def closed(stream):
@@ -225,6 +233,37 @@ def whcr_values(p, good):
     p.refuses("--graph", "queen:4", about="--colors is required")
     p.refuses(about="required")
     p.refuses(*good, "--compare", "--output", "out", about="--output with --compare")
+    p.refuses(*good, "--compare-iterations", "5", about="--compare-iterations without --compare")
+    for mode in [[], ["--compare"], ["--devices", "0"]]:
+        p.refuses(*good, "--hypertune-stall", "5", *mode, about="without --hypertune")
+    no_gpu = [*good, "--device", "1000", "--compare"]
+    p.refuses(*no_gpu, about="--compare needs a GPU")
+    expect(p.run(*no_gpu).stdout == b"", "the refusal comes behind the head of a table")
+
+
+def whcr_one_file(p, good):
+    p.put("g.col", b"p edge 2 1\ne 1 2\n")
+    os.symlink("g.col", p.folder / "link")
+    with_graph = [*changed(good, "--graph", "g.col"), "--telemetry-replace"]
+    options = ["--output", "--json", "--trace", "--telemetry"]
+    for option in options:
+        for path in ["g.col", "./g.col", "link"]:
+            p.refuses(*with_graph, option, path, about=f"--graph and {option} are one file, '{path}'")
+    for one, other in itertools.combinations(options, 2):
+        for path in ["./new", str(p.folder / "new")]:
+            p.refuses(*with_graph, one, "new", other, path, about=f"{one} and {other} are one file")
+    with opened_pipe(p, "pipe") as pipe:
+        p.works(*good, "--output", "pipe", "--json", "pipe")
+        expect(b"aatgs-whcr" in pipe.read(), "a pipe for two outputs")
+
+
+def whcr_refused_late(p, good):
+    p.put("old.jsonl", b"old\n")
+    for option, value in {"window": "0", "patience": "0", "stall": "0", "efficiency": "nan",
+                          "conflicts": "-1", "stall ": "1000000000"}.items():
+        wrong = [*good, "--hypertune", "--hypertune-" + option.strip(), value]
+        p.refuses(*wrong, "--telemetry", "old.jsonl", "--telemetry-replace", about="hypertune")
+        p.refuses(*wrong, "--telemetry", "new.jsonl", about="hypertune")
 
 
 def jacobi_values(p, good):
@@ -307,6 +346,8 @@ PROGRAMS = {
             "a graph that is no graph": whcr_graphs,
             "a name that is no text": whcr_names,
             "a value that cannot work": whcr_values,
+            "files that are one": whcr_one_file,
+            "a file that is lost before a refusal": whcr_refused_late,
             "a number that is none": wrong_numbers(
                 ["--colors", "--searches", "--slice", "--seed", "--compare-iterations",
                  "--config-slots", "--telemetry-slots"],
@@ -333,6 +374,9 @@ PROGRAMS = {
     "pipeline_phases": (
         ["--host-threads", "--graph", "queen:5", "--sweeps", "10", "--passes", "1"],
         {
+            "files that are one": lambda p, good: p.refuses(
+                *changed(good, "--graph", p.put("g.col", b"p edge 2 1\ne 1 2\n")), "--json", "g.col",
+                about="--graph and --json are one file"),
             "a graph that is no graph": lambda p, good: p.refuses(
                 *changed(good, "--graph", "gnp:0:1:1"), about="gnp:0:1:1"),
             "a number that is none": wrong_numbers(

@@ -413,6 +413,39 @@ def outputs(scene):
             program.refuses(*command, stdout=full, about="No space left on device")
 
 
+def output_over_a_run(scene):
+    """A picture takes the place of telemetry: of the input, a part of it, or another run."""
+    writer = Writer(scene.file)
+    writer.metrics(3)
+    writer.rotate()
+    writer.metrics(3)
+    Writer(scene.folder / "other", "run-2").metrics(1)
+    lines = scene.file.read_bytes().splitlines(keepends=True)
+    (scene.folder / "headless").write_bytes(b"".join(lines[1:]))  # shown, though it has no manifest
+    os.symlink("run.jsonl", scene.folder / "link")
+    program = hostile.Program(scene.monitor, scene.folder)
+    for command in [["plot"], ["export", "prometheus"], ["export", "chrome"]]:
+        for path in ["run.jsonl", "./run.jsonl", "link"]:
+            program.refuses(*command, "run.jsonl", "--output", path, about="FILE and --output are one file")
+        program.refuses(*command, "headless", "--output", "headless", about="are one file")
+        for source, path in [("run.jsonl", "run.1.jsonl"), (".", "run.jsonl"), ("run.jsonl", "other")]:
+            program.refuses(*command, source, "--output", path, about="is the telemetry of a run")
+        program.works(*command, "run.jsonl", "--output", "picture")
+        program.works(*command, "run.jsonl", "--output", "picture")
+
+
+def before_a_command(scene):
+    """An option before a command does nothing, or something else."""
+    Writer(scene.file).metrics(1)
+    program = hostile.Program(scene.monitor, scene.folder)
+    for command in [["plot"], ["export", "csv"], ["export", "prometheus"], ["export", "chrome"]]:
+        for option in [["--tail"], ["--summary"], ["--once"], ["--serve", "0"], ["--format", "csv"],
+                       ["--interval", "20"], ["--stall-after", "9"]]:
+            program.refuses(*option, *command, "run.jsonl",
+                            about=f"{option[0]} before the command {command[-1]}")
+        program.works("--phase", "whcr", *command, "run.jsonl")
+
+
 def hostile_arguments(scene):
     """A hostile command line gets no clear line."""
     Writer(scene.file).summary()
@@ -433,7 +466,8 @@ def hostile_arguments(scene):
 
 def main(monitor):
     cases = [rotation, truncation, disappears, malformed, torn, stalled, no_run,
-             every_filter_in_every_mode, unknown_phase, directories, pipes, colors, outputs, hostile_arguments]
+             every_filter_in_every_mode, unknown_phase, directories, pipes, colors, outputs, output_over_a_run,
+             before_a_command, hostile_arguments]
     failed = 0
     for case in cases:
         with tempfile.TemporaryDirectory(prefix="aatgs-test-") as folder:

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <optional>
 #include <system_error>
@@ -20,6 +21,7 @@
 #include "phase_trace.hpp"
 #include "plot.hpp"
 #include "program.hpp"
+#include "run_reader.hpp"
 #include "run_source.hpp"
 #include "serve.hpp"
 #include "text_input.hpp"
@@ -66,14 +68,18 @@ RunSource source_of(const Choices& choices) {
   return {choices.path, say};
 }
 
+std::chrono::nanoseconds parse_stall_after(const std::string& text) {
+  auto ns = parse_duration(text + "s");
+  if (!ns) ns = parse_duration(text);
+  if (ns && *ns > 0) return std::chrono::nanoseconds(*ns);
+  throw OptionError("--stall-after '" + printable(text) +
+                    "' is no time above 0: give seconds, or such as 10m");
+}
+
 /// Nothing where a stall is not looked for.
 std::optional<std::chrono::nanoseconds> stall_after(const Choices& choices) {
   if (!choices.stall_after) return std::nullopt;
-  auto ns = parse_duration(*choices.stall_after + "s");
-  if (!ns) ns = parse_duration(*choices.stall_after);
-  if (ns && *ns > 0) return std::chrono::nanoseconds(*ns);
-  throw OptionError("--stall-after '" + printable(*choices.stall_after) +
-                    "' is no time above 0: give seconds, or such as 10m");
+  return parse_stall_after(*choices.stall_after);
 }
 
 void print(const std::string& text) {
@@ -192,12 +198,26 @@ int export_csv(Choices choices) {
   return watch(choices);
 }
 
+/// That it can be written, and that no run's telemetry is lost by that: neither the input's nor one
+/// of its parts', nor another run's.
+void require_output(const Choices& choices) {
+  program::require_distinct({{"FILE", choices.path}, {"--output", choices.output}});
+  program::require_writable(choices.output);
+  std::error_code ignored;
+  LineParser parser;
+  const bool is_run = std::filesystem::is_regular_file(choices.output, ignored) &&
+                      peek(choices.output, parser).has_value();
+  if (!is_run) return;
+  throw InputError("--output '" + printable(choices.output) +
+                   "' is the telemetry of a run, which would be lost: name another file");
+}
+
 void put_out(const Choices& choices, const std::string& text) {
   choices.output.empty() ? print(text) : program::write_file(choices.output, text);
 }
 
 int export_prometheus(const Choices& choices) {
-  program::require_writable(choices.output);
+  require_output(choices);
   const Filter filter = filter_of(choices);
   Summary summary;
   source_of(choices).look(
@@ -210,7 +230,7 @@ int export_prometheus(const Choices& choices) {
 }
 
 int export_chrome(const Choices& choices) {
-  program::require_writable(choices.output);
+  require_output(choices);
   const Filter filter = filter_of(choices);
   PhaseTrace trace;
   source_of(choices).look(
@@ -230,7 +250,7 @@ int export_chrome(const Choices& choices) {
 }
 
 int plot(const Choices& choices) {
-  program::require_writable(choices.output);
+  require_output(choices);
   const Filter filter = filter_of(choices);
   RunSource source = source_of(choices);
   source.keep_newest();
@@ -262,9 +282,12 @@ void add_input(CLI::App& command, Configuration& config, Choices& choices) {
   table
       .add({"since", "--since"}, choices.since,
            "only since a time (UTC), or for the last 10m, 1h30m")
+      ->check(program::accepted_by(
+          [](const std::string& text) { return parse_since(text, unix_now_ns()); }))
       ->type_name("TIME");
   table
       .add({"where", "--where"}, choices.where, "only where it holds: 'conflicts>0 && phase==whcr'")
+      ->check(program::accepted_by(Where::parse))
       ->type_name("EXPRESSION");
 }
 
@@ -290,7 +313,9 @@ void add_watch_options(CLI::App& app, Configuration& config, Choices& choices) {
   auto table = config.table("monitor");
   app.add_flag("--tail", choices.tail, "follow what is written, until the run ends");
   app.add_flag("--summary", choices.summary, "show a table of the phases, not each record");
-  table.add({"format", "--format"}, choices.format, "text, jsonl or csv")->type_name("FORMAT");
+  table.add({"format", "--format"}, choices.format, "text, jsonl or csv")
+      ->check(program::accepted_by(parse_format))
+      ->type_name("FORMAT");
   app.add_flag("--once", choices.once, "look once, also with --tail");
   table
       .add({"interval_ms", "--interval"}, choices.interval_ms,
@@ -301,7 +326,20 @@ void add_watch_options(CLI::App& app, Configuration& config, Choices& choices) {
   table
       .add({"stall_after", "--stall-after"}, choices.stall_after,
            "leave with status 3 if a run without summary has no new record for so long")
+      ->check(program::accepted_by(parse_stall_after))
       ->type_name("SECONDS");
+}
+
+/// Before a command, an option that it does not have would do nothing.
+void refuse_before_command(const CLI::App& app) {
+  const CLI::App* command = &app;
+  while (!command->get_subcommands().empty()) command = command->get_subcommands().front();
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->count() == 0 || command->get_option_no_throw(option->get_name()) != nullptr)
+      continue;
+    throw OptionError(option->get_name() + " before the command " + command->get_name() +
+                      ", which has no such option: leave it out");
+  }
 }
 
 constexpr const char* footer =
@@ -363,6 +401,7 @@ int main(int argc, char** argv) {
   monitor::add_output(*chrome, choices);
   Configuration* const commands[] = {&of_all, &of_plot, &of_prometheus, &of_chrome, &of_csv};
   return run(app, commands, argc, argv, [&] {
+    monitor::refuse_before_command(app);
     if (plot->parsed()) return monitor::plot(choices);
     if (prometheus->parsed()) return monitor::export_prometheus(choices);
     if (chrome->parsed()) return monitor::export_chrome(choices);

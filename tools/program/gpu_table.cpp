@@ -122,4 +122,22 @@ GpuTable& GpuTable::bounded() {
   return *this;
 }
 
+CLI::Validator accepted_as(std::uint32_t ContextOptions::*member) {
+  return {[member](std::string& text) { return why_not(member, text); }, ""};
+}
+
+ExecutorKind parse_executor_of(std::initializer_list<ExecutorKind> these, std::string_view text) {
+  std::string names;
+  for (const ExecutorKind kind : these) {
+    if (to_string(kind) == text) return kind;
+    names += (names.empty() ? "" : ", ") + std::string(to_string(kind));
+  }
+  throw OptionError("executor '" + std::string(text) + "' is not for this: choose one of " + names);
+}
+
+void require_gpu(const std::string& option, int device) {
+  const std::string obstacle = why_no_gpu(device);
+  if (!obstacle.empty()) throw OptionError(option + " needs a GPU: " + obstacle);
+}
+
 }  // namespace aatgs::program

@@ -4,6 +4,9 @@
 
 #include <aatgs/host/options.hpp>
 #include <aatgs/host/stream/pipeline_gpu_state.hpp>
+#include <initializer_list>
+#include <string>
+#include <string_view>
 
 #include "configuration.hpp"
 
@@ -42,5 +45,14 @@ class GpuTable {
   Configuration::Table table_;
   ContextOptions& options_;
 };
+
+/// Accepts a number that a context can have as this option.
+CLI::Validator accepted_as(std::uint32_t ContextOptions::*member);
+
+/// The executor of that name, for a program that takes these only. Throws OptionError with all.
+ExecutorKind parse_executor_of(std::initializer_list<ExecutorKind> these, std::string_view text);
+
+/// For an option that does nothing without a GPU: OptionError where there is none.
+void require_gpu(const std::string& option, int device);
 
 }  // namespace aatgs::program

@@ -7,7 +7,9 @@
 #include <aatgs/host/errors.hpp>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
+#include <limits>
 #include <new>
 #include <string_view>
 #include <system_error>
@@ -23,6 +25,11 @@ enum Status { wrong_input = 2, failed = 1 };
 /// What CLI11 says, with the commands that there are where one is missing.
 std::string account(const CLI::App& app, const CLI::ParseError& error) {
   std::string text = error.what();
+  // "--since: --since 'x' is ...", where a check's own words begin with the option, too.
+  const std::size_t colon = text.find(": ");
+  if (colon != text.npos && text.compare(colon + 2, colon + 1, text.substr(0, colon) + " ") == 0) {
+    text.erase(0, colon + 2);
+  }
   if (dynamic_cast<const CLI::RequiredError*>(&error) == nullptr) return text;
   const CLI::App* last = &app;
   while (!last->get_subcommands().empty()) last = last->get_subcommands().front();
@@ -32,6 +39,25 @@ std::string account(const CLI::App& app, const CLI::ParseError& error) {
     text += (i == 0 ? ": " : ", ") + commands[i]->get_name();
   }
   return text;
+}
+
+/// NaN where it is none.
+double number_of(const std::string& text) {
+  double value = 0;
+  const bool is_number = !text.empty() && CLI::detail::lexical_cast(text, value);
+  return is_number ? value : std::numeric_limits<double>::quiet_NaN();
+}
+
+/// Whether what is written to one of them would be lost by what is written to the other.
+bool are_one_file(const std::filesystem::path& a, const std::filesystem::path& b) {
+  std::error_code error;
+  if (std::filesystem::equivalent(a, b, error)) return std::filesystem::is_regular_file(a, error);
+  // Neither need be there yet.
+  const auto place = [&](const std::filesystem::path& path) {
+    return std::filesystem::weakly_canonical(std::filesystem::absolute(path, error), error);
+  };
+  const auto where = place(a);
+  return !where.empty() && !std::filesystem::exists(where, error) && where == place(b);
 }
 
 int report(const CLI::App& app, std::string_view message, Status status) {
@@ -95,12 +121,34 @@ CLI::Validator whole_number() {
 
 CLI::Validator seconds() {
   const auto check = [](const std::string& text) -> std::string {
-    double value = 0;
-    const bool is_number = !text.empty() && CLI::detail::lexical_cast(text, value);
-    if (is_number && value > 0 && value <= 1e9) return {};
+    const double value = number_of(text);
+    if (value > 0 && value <= 1e9) return {};
     return "'" + printable(text) + "': give seconds above 0, up to 1e9";
   };
   return {[check](std::string& text) { return check(text); }, "", "seconds"};
+}
+
+CLI::Validator share() {
+  const auto check = [](const std::string& text) -> std::string {
+    const double value = number_of(text);
+    if (value >= 0 && value <= 1) return {};
+    return "'" + printable(text) + "': give 0 to 1";
+  };
+  return {[check](std::string& text) { return check(text); }, "", "share"};
+}
+
+CLI::Validator accepted_by(const std::function<void(const std::string&)>& parse) {
+  const auto check = [parse](const std::string& text) -> std::string {
+    try {
+      parse(text);
+      return {};
+    } catch (const OptionError& e) {
+      return e.what();
+    } catch (const InputError& e) {
+      return e.what();
+    }
+  };
+  return {[check](std::string& text) { return check(text); }, ""};
 }
 
 void flush_output() {
@@ -113,6 +161,16 @@ void flush_output() {
 
 void require_writable(const std::string& path) {
   if (!path.empty()) coloring::require_replaceable(path);
+}
+
+void require_distinct(std::initializer_list<NamedFile> files) {
+  for (const NamedFile* a = files.begin(); a != files.end(); ++a) {
+    for (const NamedFile* b = a + 1; b != files.end(); ++b) {
+      if (a->path.empty() || b->path.empty() || !are_one_file(a->path, b->path)) continue;
+      throw InputError(std::string(a->option) + " and " + std::string(b->option) +
+                       " are one file, '" + printable(b->path) + "': name two");
+    }
+  }
 }
 
 void write_file(const std::string& path, const std::string& text) {

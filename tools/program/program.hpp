@@ -5,7 +5,9 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <initializer_list>
 #include <string>
+#include <string_view>
 
 namespace aatgs::program {
 
@@ -23,12 +25,28 @@ CLI::Validator whole_number();
 /// Accepts a number above 0, up to 1e9. CLI11's own checks let a NaN pass.
 CLI::Validator seconds();
 
+/// Accepts a number from 0 to 1, and no NaN either.
+CLI::Validator share();
+
+/// Accepts what `parse` takes. Its `OptionError` or `InputError` tells why another text is refused.
+CLI::Validator accepted_by(const std::function<void(const std::string&)>& parse);
+
 /// Passes on what has been printed. InputError if the standard output does not take it.
 void flush_output();
 
 /// For before the work, so that its result is not lost after it: InputError if a file `path` cannot
 /// be written. Leaves everything as it was. An empty path stands for no file.
 void require_writable(const std::string& path);
+
+/// A file that an option names; an empty path stands for none.
+struct NamedFile {
+  std::string_view option;
+  std::string path;
+};
+
+/// For before the work: InputError where two of them are one, also through a link, so that one
+/// would take the other's place. Devices and pipes may be named twice.
+void require_distinct(std::initializer_list<NamedFile> files);
 
 /// Writes a file, which appears whole or not at all. InputError if it cannot. An empty path stands
 /// for no file.
