@@ -87,7 +87,8 @@ int solve(std::uint32_t n, aatgs::ExecutorKind executor) {
   for (std::size_t i = 0; i < points; ++i) {
     error = std::max(error, std::abs(result[i] - wave(i / (n + 2)) * wave(i % (n + 2))));
   }
-  std::cout << slices * 100 << " sweeps, largest error " << error << "\n";
+  std::cout << slices * 100 << " sweeps, largest error " << error << std::endl;
+  if (!std::cout) throw aatgs::InputError("cannot write to the standard output");
   return error < 1e-2 ? 0 : 1;
 }
 
@@ -97,9 +98,9 @@ int main(int argc, char** argv) try {
   std::uint32_t n = 128;
   const std::string_view number = argc > 1 ? argv[1] : "128";
   const auto parsed = std::from_chars(number.data(), number.data() + number.size(), n);
-  if (parsed.ec != std::errc() || parsed.ptr != number.data() + number.size() || n < 1 ||
-      n > 8192) {
-    throw aatgs::OptionError("N = '" + std::string(number) + "' is not a number from 1 to 8192");
+  if (argc > 3 || parsed.ec != std::errc() || parsed.ptr != number.data() + number.size() ||
+      n < 1 || n > 8192) {
+    throw aatgs::OptionError("usage: jacobi_simple [N [EXECUTOR]], N a number from 1 to 8192");
   }
   return solve(n, argc > 2 ? aatgs::parse_executor(argv[2]) : aatgs::ExecutorKind::automatic);
 } catch (const aatgs::OptionError& e) {

@@ -29,13 +29,18 @@ aatgs::stencil::JacobiForm parse_form(const std::string& text) {
   throw aatgs::OptionError("--form '" + text + "': give automatic, tiles or plain");
 }
 
-std::string check_form(const std::string& text) {
-  try {
-    parse_form(text);
-    return {};
-  } catch (const aatgs::OptionError& e) {
-    return e.what();
-  }
+/// The plain form would pass over what is said of tiles.
+void check_tiles(const aatgs::stencil::JacobiOptions& options) {
+  using aatgs::stencil::JacobiForm;
+  if (options.tiles.shape.empty() && options.tiles.depth == 0) return;
+  const auto kind = choose_executor(options.context.executor, options.context.device).kind;
+  const bool is_plain = options.form == JacobiForm::plain ||
+                        (options.form == JacobiForm::automatic && is_on_host(kind));
+  if (!is_plain) return;
+  throw aatgs::OptionError("--shape '" + options.tiles.shape + "' and --depth " +
+                           std::to_string(options.tiles.depth) +
+                           " are of tiles, but this run is plain, with the executor '" +
+                           std::string(to_string(kind)) + "': leave them out");
 }
 
 int run(Arguments arguments) {
@@ -43,10 +48,11 @@ int run(Arguments arguments) {
   settings.options.form = parse_form(arguments.form);
   if (arguments.all) arguments.n = {128, 256, 512, 1024, 2048, 4096, 8192};
   if (settings.compare) {
-    const std::string obstacle = aatgs::why_no_gpu(settings.options.context.device);
-    if (!obstacle.empty()) throw aatgs::OptionError("--compare needs a GPU: " + obstacle);
+    aatgs::program::require_gpu("--compare", settings.options.context.device);
   }
+  settings.options.context.scope = aatgs::Scope::grid;
   check_options(settings.options.context);
+  check_tiles(settings.options);
   aatgs::program::require_writable(arguments.json);
   std::vector<jacobi::Result> results;
   bool right = true;
@@ -68,7 +74,8 @@ void define(CLI::App& app, Configuration& config, Arguments& arguments) {
   auto problem = config.table("jacobi");
   problem.add({"n", "--n"}, arguments.n, "inner points a side; several make several runs")
       ->check(whole & CLI::Range(1U, most_points));
-  problem.add({"form", "--form"}, arguments.form, "automatic, tiles or plain")->check(check_form);
+  problem.add({"form", "--form"}, arguments.form, "automatic, tiles or plain")
+      ->check(aatgs::program::accepted_by(parse_form));
   problem.add({"shape", "--shape"}, settings.options.tiles.shape,
               "of tiles; the planner's choice if empty");
   problem

@@ -275,6 +275,20 @@ def jacobi_values(p, good):
     p.refuses(*good, "--form", ESCAPE, about="--form '?[2J?")
     p.refuses(*good, "--form", "tiles", about="tiles are for GPUs")
     p.refuses(*changed(good, "--executor", ""), about="executor ''")
+    for plain in [[], ["--form", "plain"]]:
+        p.refuses(*good, *plain, "--shape", "garbage", about="--shape 'garbage' and --depth 0 are of tiles")
+        p.refuses(*good, *plain, "--depth", "7", about="--depth 7 are of tiles")
+    done = p.run(*changed(good, "--executor", "graph_queue"))
+    expect(done.returncode != 0 and b"scope" not in done.stderr, f"names a scope: {done.stderr!r}")
+
+
+def simple_values(p, good):
+    for arguments in [["--help"], ["0"], ["8193"], ["8x"], [""], [*good, "extra"]]:
+        p.refuses(*arguments, about="usage: jacobi_simple [N [EXECUTOR]]")
+    p.refuses("8", "gpu", about="executor 'gpu'")
+    p.works(*good)
+    with open("/dev/full", "wb") as full:
+        p.refuses(*good, stdout=full, status=1, about="cannot write to the standard output")
 
 
 def bench_values(p, good):
@@ -371,6 +385,7 @@ PROGRAMS = {
             "a closed stream and a file": closed_output_and_file("--json"),
         },
     ),
+    "jacobi_simple": (["8", "cpu"], {"a value that cannot work": simple_values}),
     "pipeline_phases": (
         ["--host-threads", "--graph", "queen:5", "--sweeps", "10", "--passes", "1"],
         {
@@ -421,7 +436,8 @@ PROGRAMS = {
 
 def main(name, path):
     good, cases = PROGRAMS[name]
-    cases = {**cases, "an unknown argument": unknown_arguments, "help and streams": streams}
+    if name != "jacobi_simple":  # which has no options
+        cases = {**cases, "an unknown argument": unknown_arguments, "help and streams": streams}
     failed = 0
     for hazard, case in cases.items():
         with tempfile.TemporaryDirectory(prefix="aatgs-test-") as folder:
