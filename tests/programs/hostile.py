@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import resource
+import signal
 import struct
 import subprocess
 import sys
@@ -259,9 +260,9 @@ def whcr_one_file(p, good):
 
 def whcr_refused_late(p, good):
     p.put("old.jsonl", b"old\n")
-    for option, value in {"window": "0", "patience": "0", "stall": "0", "efficiency": "nan",
-                          "conflicts": "-1", "stall ": "1000000000"}.items():
-        wrong = [*good, "--hypertune", "--hypertune-" + option.strip(), value]
+    for option, value in [("window", "0"), ("patience", "0"), ("stall", "0"), ("efficiency", "nan"),
+                          ("conflicts", "-1"), ("stall", "1000000000")]:
+        wrong = [*good, "--hypertune", "--hypertune-" + option, value]
         p.refuses(*wrong, "--telemetry", "old.jsonl", "--telemetry-replace", about="hypertune")
         p.refuses(*wrong, "--telemetry", "new.jsonl", about="hypertune")
 
@@ -289,6 +290,45 @@ def simple_values(p, good):
     p.works(*good)
     with open("/dev/full", "wb") as full:
         p.refuses(*good, stdout=full, status=1, about="cannot write to the standard output")
+
+
+def soak_values(p, good):
+    for pattern in ["(", "[", "*"]:
+        p.refuses(*changed(good, "--only", pattern), about="is not a regular expression")
+    for executor in ["cpu_triple_buffer", "triple_buffer", "graph_queue", "gpu"]:
+        p.refuses(*changed(good, "--executor", executor), about=f"executor '{executor}'")
+
+
+def soak_nothing(p, good):
+    def says(arguments, about):
+        done = p.run("--executor", "cpu", *arguments)
+        last = done.stderr.splitlines()[-1]
+        expect(done.returncode == 2 and about in last, f"{arguments}: {done}")
+    says(["--only", "killed", "--kills", "0"], b"the count of killed is 0")
+    says(["--only", "nothing"], b"--only 'nothing' leaves no part")
+
+
+def soak_outputs(p, good):
+    """A user's own file is consumed, or what is no plain file becomes one."""
+    p.put("out.part", b"mine\n")
+    p.put("target", b"old\n")
+    os.symlink("target", p.folder / "link")
+    with opened_pipe(p, "pipe") as pipe:
+        for path in ["out", "link", "pipe"]:
+            p.works(*good, "--json", path)
+        expect((p.folder / "pipe").is_fifo() and (p.folder / "link").is_symlink(), "replaced")
+        for text in [pipe.read(), p.files()["out"], p.files()["target"]]:
+            expect(json.loads(text)["format"] == "aatgs-soak", f"{text!r}")
+    expect(p.files()["out.part"] == b"mine\n", "another file was taken")
+    p.put("out", b"old\n")
+    before = p.files()
+    done = p.run(*good, "--json", "out", before=limit_files(20))
+    expect(done.returncode == 2 and b"cannot write out: File too large" in done.stderr, f"{done}")
+    with subprocess.Popen([p.path, "--executor", "cpu", "--only", "cycles", "--json", "new"],
+                          cwd=p.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as soak:
+        soak.stderr.readline()
+        soak.send_signal(signal.SIGINT)
+    expect(p.files() == before, f"something was left behind: {list(p.files())}")
 
 
 def bench_values(p, good):
@@ -323,6 +363,9 @@ def stats_values(p, good):
         p.refuses(*good, number)
     p.refuses(*good, "4000000", about="process 4000000 has no context")
     p.refuses("watch", "--interval", "9", "--once", about="--interval")
+    for executor in ["triple_buffer", "launch", "cpu_triple_buffer"]:
+        for command in ["load", "tune", "sweep"]:
+            p.refuses(command, "--executor", executor, about="choose one of automatic, resident, cpu")
     for directory in ["none", "/dev/null", LONG, ESCAPE]:
         for command in ["list", "watch"]:
             p.refuses(command, "--directory", directory, about="cannot read the directory")
@@ -386,6 +429,15 @@ PROGRAMS = {
         },
     ),
     "jacobi_simple": (["8", "cpu"], {"a value that cannot work": simple_values}),
+    "aatgs_soak": (
+        ["--executor", "cpu", "--only", "cycles", "--cycles", "2"],
+        {
+            "a value that cannot work": soak_values,
+            "a part of which there is nothing to run": soak_nothing,
+            "an output that cannot be written": unwritable("--json"),
+            "an output that is more than a plain file": soak_outputs,
+        },
+    ),
     "pipeline_phases": (
         ["--host-threads", "--graph", "queen:5", "--sweeps", "10", "--passes", "1"],
         {

@@ -7,6 +7,7 @@
 #include <regex>
 
 #include "configuration.hpp"
+#include "gpu_table.hpp"
 #include "machine.hpp"
 #include "program.hpp"
 #include "report.hpp"
@@ -60,6 +61,14 @@ std::regex regex_of(const std::string& only) {
   }
 }
 
+/// Those that the soak's costs, counts and task graphs know.
+ExecutorKind parse_soak_executor(const std::string& text) {
+  return program::parse_executor_of(
+      {ExecutorKind::automatic, ExecutorKind::resident, ExecutorKind::launch_queue,
+       ExecutorKind::launch, ExecutorKind::graph, ExecutorKind::cpu},
+      text);
+}
+
 std::vector<PartResult> run_parts(const Soak& soak, const std::string& only) {
   const std::regex wanted = regex_of(only);
   const Counts& counts = soak.settings.counts;
@@ -77,9 +86,17 @@ std::vector<PartResult> run_parts(const Soak& soak, const std::string& only) {
       {"tasks", counts.tasks,
        [&](auto goal) { return soak_tasks(soak, goal, make_soak_scheduler); }}};
   std::vector<PartResult> results;
+  std::string left_out;
   for (const Part& part : parts) {
-    if (part.goal == 0 || !std::regex_search(part.name, wanted)) continue;
-    results.push_back(part.run(part.goal));
+    if (!std::regex_search(part.name, wanted)) continue;
+    if (part.goal == 0) {
+      left_out += (left_out.empty() ? "" : ", ") + std::string(part.name);
+    } else {
+      results.push_back(part.run(part.goal));
+    }
+  }
+  if (results.empty() && !left_out.empty()) {
+    throw InputError("nothing to run: the count of " + left_out + " is 0, give 1 or more");
   }
   if (results.empty()) {
     throw InputError(
@@ -100,7 +117,7 @@ int run(const CommandLine& line, const std::string& words) {
               stop_stuck);
   const Soak soak{settings, make_soak_context, watch};
   if (!line.be_killed.empty()) return be_killed(soak, parse_scope(line.be_killed));
-  if (!line.json.empty()) require_writable(line.json);
+  program::require_writable(line.json);
   Report report;
   report.machine = why_no_gpu(settings.device).empty() ? gpu_name(settings.device) : "no GPU";
   report.driver = driver_version();
@@ -112,7 +129,7 @@ int run(const CommandLine& line, const std::string& words) {
                report.executor.c_str(), static_cast<unsigned long long>(settings.seed));
   report.parts = run_parts(soak, line.only);
   std::cout << to_table(report);
-  if (!line.json.empty()) write_whole(line.json, to_json(report));
+  program::write_file(line.json, to_json(report));
   return report.errors() == 0 ? 0 : 1;
 }
 
@@ -122,6 +139,7 @@ void define_parts(program::Configuration& config, CommandLine& line) {
   table
       .add({"only", "--only"}, line.only,
            "only the parts whose name contains a match: block, grid, cycles, aborts, killed, tasks")
+      ->check(program::accepted_by(regex_of))
       ->type_name("REGEX");
   table
       .add({"configs_block", "--configs-block"}, line.block,
@@ -163,14 +181,14 @@ void define(CLI::App& app, program::Configuration& config, CommandLine& line) {
       ->capture_default_str();
   auto gpu = config.table("gpu");
   gpu.add({"device_id", "--device"}, s.device, "CUDA ordinal")->check(whole)->capture_default_str();
-  gpu.add_choice({"executor", "--executor"}, s.executor, parse_executor,
+  gpu.add_choice({"executor", "--executor"}, s.executor, parse_soak_executor,
                  "of block, grid and killed: automatic (resident where there is a GPU, else cpu), "
                  "resident, launch_queue, launch, graph, cpu");
   app.add_option("--json", line.json, "write the result to this file")->type_name("FILE");
   app.add_option("--be-killed", line.be_killed)->group("");  // the process that `killed` starts
   app.footer(
       "Examples:\n"
-      "  aatgs_soak --json soak.json          all of it, about five minutes on an H200\n"
+      "  aatgs_soak --json soak.json          all of it, some eight minutes on an H200\n"
       "  aatgs_soak --quick                   a hundredth\n"
       "  aatgs_soak --only 'block|grid' --executor cpu --seed 7\n"
       "Exit status: 0 all is right; 1 an error; 2 wrong input or options; 3 it was stuck");

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report.hpp"
 
-#include <aatgs/host/errors.hpp>
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 namespace aatgs::soak {
@@ -77,10 +74,6 @@ nlohmann::ordered_json part_json(const PartResult& part) {
   return json;
 }
 
-std::string beside(const std::string& file) {
-  return file + ".part";
-}
-
 }  // namespace
 
 std::uint64_t Report::errors() const {
@@ -129,21 +122,6 @@ std::string to_json(const Report& report) {
   json["parts"] = nlohmann::ordered_json::object();
   for (const PartResult& part : report.parts) json["parts"][part.name] = part_json(part);
   return json.dump(2) + "\n";
-}
-
-void require_writable(const std::string& file) {
-  if (std::ofstream(beside(file), std::ios::app)) return;
-  throw InputError(beside(file) + ": cannot be written; name a file in a folder that can");
-}
-
-void write_whole(const std::string& file, const std::string& text) {
-  std::ofstream out(beside(file), std::ios::trunc);
-  out << text;
-  out.close();
-  std::error_code error;
-  if (out) std::filesystem::rename(beside(file), file, error);
-  if (out && !error) return;
-  throw InputError(file + ": cannot be written whole (disk full?); the result stands above");
 }
 
 }  // namespace aatgs::soak

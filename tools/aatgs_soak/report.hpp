@@ -26,9 +26,4 @@ std::string to_table(const Report& report);
 /// A versioned JSON document.
 std::string to_json(const Report& report);
 
-/// Throws `InputError` if the file cannot be written, beforehand.
-void require_writable(const std::string& file);
-/// Writes all of it or nothing. Throws `InputError`.
-void write_whole(const std::string& file, const std::string& text);
-
 }  // namespace aatgs::soak

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "configuration.hpp"
+#include "gpu_table.hpp"
 #include "program.hpp"
 #include "screen.hpp"
 #include "tune_command.hpp"
@@ -140,6 +141,12 @@ void add_watch(CLI::App& command, Configuration& config, Choices& choices) {
   add_common(command, choices);
 }
 
+/// The others have no rings, so that there is nothing to tune.
+ExecutorKind parse_load_executor(const std::string& text) {
+  return program::parse_executor_of(
+      {ExecutorKind::automatic, ExecutorKind::resident, ExecutorKind::cpu}, text);
+}
+
 /// The options of the built-in load.
 std::vector<CLI::Option*> add_load(Configuration& config, TuneChoices& choices) {
   constexpr int most = 1'000'000;
@@ -158,7 +165,7 @@ std::vector<CLI::Option*> add_load(Configuration& config, TuneChoices& choices) 
                   "of 4 KiB instead of 64 bytes"),
       add_number(of_load, {"run_ms", "--run-ms"}, load.milliseconds, 1, 3'600'000,
                  "that it queues"),
-      gpu.add_choice({"executor", "--executor"}, options.executor, parse_executor,
+      gpu.add_choice({"executor", "--executor"}, options.executor, parse_load_executor,
                      "automatic, resident or cpu")
           ->type_name("NAME"),
       add_number(gpu, {"device_id", "--device"}, options.device, 0, most, "CUDA ordinal"),
@@ -173,9 +180,11 @@ void add_single_run(CLI::App& command, Configuration& config, TuneChoices& choic
   add_load(config, choices);
   Table gpu = config.table("gpu");
   add_number(gpu, {"config_slots", "--config-slots"}, choices.options.config_slots, 0, any,
-             "otherwise as AATGS_CONFIG_SLOTS says, or 1024");
+             "otherwise as AATGS_CONFIG_SLOTS says, or 1024")
+      ->check(program::accepted_as(&ContextOptions::config_slots));
   add_number(gpu, {"telemetry_slots", "--telemetry-slots"}, choices.options.telemetry_slots, 0, any,
-             "otherwise as AATGS_TELEMETRY_SLOTS says, or 1024");
+             "otherwise as AATGS_TELEMETRY_SLOTS says, or 1024")
+      ->check(program::accepted_as(&ContextOptions::telemetry_slots));
 }
 
 /// Returns the options that a COMMAND leaves without a meaning.
@@ -184,15 +193,27 @@ std::vector<CLI::Option*> add_tuning(CLI::App& command, Configuration& config,
   add_format(command, choices.format);
   std::vector<CLI::Option*> only_load = add_load(config, choices);
   Table table = config.table("tune");
-  const auto add_policies = [&](const OptionNames& names, auto& policies, const char* description) {
-    only_load.push_back(table.add(names, policies, description)->delimiter(',')->type_name("LIST"));
+  const auto add_policies = [&](const OptionNames& names, auto& policies, const auto& parse,
+                                const char* description) {
+    only_load.push_back(table.add(names, policies, description)
+                            ->check(program::accepted_by(parse))
+                            ->delimiter(',')
+                            ->type_name("LIST"));
   };
-  add_policies({"config_policies", "--config-policy"}, choices.config_policies, "of block, reject");
+  add_policies({"config_policies", "--config-policy"}, choices.config_policies, parse_config_policy,
+               "of block, reject");
   add_policies({"telemetry_policies", "--telemetry-policy"}, choices.telemetry_policies,
-               "of block, drop_newest, overwrite_oldest");
+               parse_telemetry_policy, "of block, drop_newest, overwrite_oldest");
   constexpr int any = std::numeric_limits<int>::max();
-  add_number(table, {"min_slots", "--min-slots"}, choices.limits.least, 0, any, "of either ring");
-  add_number(table, {"max_slots", "--max-slots"}, choices.limits.most, 0, any, "of either ring");
+  const auto ring_size = program::accepted_by([](const std::string& text) {
+    std::uint32_t slots = 0;
+    CLI::detail::lexical_cast(text, slots);
+    check_limits({slots, slots});
+  });
+  add_number(table, {"min_slots", "--min-slots"}, choices.limits.least, 0, any, "of either ring")
+      ->check(ring_size);
+  add_number(table, {"max_slots", "--max-slots"}, choices.limits.most, 0, any, "of either ring")
+      ->check(ring_size);
   add_number(table, {"repeat", "--repeat"}, choices.repeat, 1, 1000,
              "runs of each setting, of which the fastest counts");
   add_number(table, {"timeout_s", "--timeout"}, choices.timeout_s, 1, 86'400,
