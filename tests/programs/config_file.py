@@ -119,6 +119,15 @@ def example(p, table, key):
            f"{done.stdout!r}")
 
 
+def place(table, key, *texts):
+    """A case: values that are refused only where they are used, not where they stand."""
+    def case(p, _table, _key):
+        for text in texts:
+            p.refuses("--config", p.put("c.toml", f"[{table}]\n{key} = {text}\n".encode()),
+                      "--print-config", about=f"c.toml:2:{len(key) + 4}: {key} in [{table}]: ")
+    return {f"{key} in [{table}] that cannot work": case}
+
+
 WHCR = ["--graph", "queen:6", "--colors", "7", "--executor", "cpu", "--slice", "10"]
 
 
@@ -191,6 +200,9 @@ def of_stats(p, table, key):
     run = json.loads(p.works("load", "--config", "c.toml", "--format", "json").stdout)
     expect(run["config_slots"] == 8, f"{run}")
     p.refuses("watch", "--once", "--config", "c.toml", about=": the tables are [watch]")
+    for key, value in {"config_slots": 3, "telemetry_slots": 0, "executor": "'launch'"}.items():
+        p.refuses("load", "--config", p.put("e.toml", f"[gpu]\n{key} = {value}\n".encode()),
+                  about=f"e.toml:2:{len(key) + 4}: {key} in [gpu]: ")
     p.put("d.toml", b"[load]\nrate = 2000\n")
     p.refuses("sweep", "--config", "d.toml", "--", "true", about="--rate is for the built-in load")
 
@@ -221,6 +233,8 @@ def of_monitor(p, table, key):
     p.refuses("r.jsonl", "--config", p.put("g.toml", b"[monitor]\ninterval_ms = 1\n"),
               about="g.toml:2:15: interval_ms in [monitor]: ")
     p.refuses("plot", "r.jsonl", "--config", "c.toml", about="[monitor] has no key 'format'")
+    p.refuses("plot", "r.jsonl", "--config", p.put("h.toml", b"[monitor]\nsince = 'zz'\n"),
+              about="h.toml:2:9: since in [monitor]: --since 'zz'")
 
 
 PHASES = ["--host-threads", "--graph", "gnp:40:0.2:1", "--sweeps", "300", "--passes", "3"]
@@ -308,15 +322,25 @@ RINGS = {ring_order.__doc__: ring_order, no_such_key.__doc__: no_such_key}
 COMMANDS = {"aatgs_stats": ["tune"]}  # of programs that take files behind one
 # Of each program: a key of an integer, and its own cases.
 PROGRAMS = {
-    "aatgs_stats": ("load", "step_us", {of_stats.__doc__: of_stats, no_such_key.__doc__: no_such_key}),
-    "aatgs_monitor": ("monitor", "interval_ms", {of_monitor.__doc__: of_monitor}),
+    "aatgs_stats": ("load", "step_us", {of_stats.__doc__: of_stats, no_such_key.__doc__: no_such_key} |
+                    place("tune", "min_slots", "3", "0") | place("tune", "max_slots", "100") |
+                    place("tune", "config_policies", "['x']") |
+                    place("tune", "telemetry_policies", "['reject']")),
+    "aatgs_monitor": ("monitor", "interval_ms", {of_monitor.__doc__: of_monitor} |
+                      place("monitor", "format", "'xml'") | place("monitor", "since", "'zz'") |
+                      place("monitor", "where", "'('") | place("monitor", "stall_after", "'0'")),
     "aatgs_whcr": ("iterative", "slice", RINGS | {
-        f.__doc__: f for f in [example, telemetry, telemetry_file, rotated]}),
+        f.__doc__: f for f in [example, telemetry, telemetry_file, rotated]} |
+                   place("hypertune", "window_records", "0", "1048577") |
+                   place("hypertune", "stall_iterations", "0") |
+                   place("hypertune", "patience", "0") |
+                   place("hypertune", "efficiency", "nan", "1.5", "-0.5")),
     "jacobi": ("iterative", "repetitions", RINGS),
-    "aatgs_bench": ("gpu", "hot_window", RINGS),
+    "aatgs_bench": ("gpu", "hot_window", RINGS | place("bench", "only", "'('")),
     "pipeline_phases": ("search", "sweeps", {
         f.__doc__: f for f in [phases_modes, phases_best, phases_refused, phases_example]}),
-    "aatgs_soak": ("soak", "cycles", {no_such_key.__doc__: no_such_key}),
+    "aatgs_soak": ("soak", "cycles", {no_such_key.__doc__: no_such_key} |
+                   place("soak", "only", "'('") | place("gpu", "executor", "'cpu_triple_buffer'")),
 }
 
 

@@ -55,20 +55,24 @@ std::string utc_now() {
   return text;
 }
 
+std::regex parse_only(const std::string& only) {
+  constexpr std::size_t longest_pattern = 1000;  // std::regex recurses as deep as a pattern is long
+  if (only.size() > longest_pattern) {
+    throw InputError("--only of " + std::to_string(only.size()) + " characters: give at most " +
+                     std::to_string(longest_pattern));
+  }
+  try {
+    return std::regex(only);
+  } catch (const std::regex_error& e) {
+    throw InputError("--only '" + only + "' is not a regular expression: " + e.what());
+  }
+}
+
 Plan make_plan(const Settings& settings) {
   Plan plan;
   plan.context = settings.context;
   plan.dimacs = settings.dimacs;
-  constexpr std::size_t longest_pattern = 1000;  // std::regex recurses as deep as a pattern is long
-  if (settings.only.size() > longest_pattern) {
-    throw InputError("--only of " + std::to_string(settings.only.size()) +
-                     " characters: give at most " + std::to_string(longest_pattern));
-  }
-  try {
-    plan.only = std::regex(settings.only);
-  } catch (const std::regex_error& e) {
-    throw InputError("--only '" + settings.only + "' is not a regular expression: " + e.what());
-  }
+  plan.only = parse_only(settings.only);
   plan.seconds = settings.quick ? 0.01 : 0.05;
   plan.rounds = settings.quick ? 1 : 3;
   plan.spin_us = {0, 1, 3, 10, 30, 100, 300, 1000, 3000, 10'000};
@@ -148,6 +152,7 @@ void define(CLI::App& app, program::Configuration& config, Settings& settings) {
   table
       .add({"only", "--only"}, settings.only,
            "only the figures whose name contains a match of this")
+      ->check(program::accepted_by(parse_only))
       ->type_name("REGEX");
   table
       .add({"dimacs", "--dimacs", "AATGS_DIMACS_DIR"}, settings.dimacs,
