@@ -58,6 +58,7 @@ std::shared_ptr<GraphState> GraphRunner::prepare(TaskPlan plan, std::span<const 
                    std::to_string(options_.most_tasks) + ": make that as large");
   }
   const bool fixed = can_be_fixed(plan);
+  if (options_.dispatch != TaskDispatch::fixed) require_room(plan);
   const TaskRanking ranking = ranking_of(plan, {}, fixed);
   make_room();
   TaskGraphMemory memory(kind_, plan, configs, result_pieces, ranking, options_.context.device);
@@ -76,7 +77,7 @@ bool GraphRunner::can_be_fixed(const TaskPlan& plan) const {
   for (TaskId id = 0; id < plan.size() && why_not.empty(); ++id) {
     const PlannedTask& task = plan.task(id);
     turns += task.parts;
-    if ((spawning_ >> task.type & 1) == 0) continue;
+    if (!may_spawn(task)) continue;
     why_not =
         "task '" + task.name +
         "' may spawn others; give its step `static constexpr bool spawns = false` if it does not";
@@ -88,6 +89,21 @@ bool GraphRunner::can_be_fixed(const TaskPlan& plan) const {
   if (why_not.empty() || options_.dispatch == TaskDispatch::automatic) return why_not.empty();
   throw UseError("a graph cannot be given the fixed schedule that was asked for: " + why_not +
                  ", or choose TaskDispatch::automatic");
+}
+
+/// Workers push what is ready without asking for room: they would wait for each other.
+void GraphRunner::require_room(const TaskPlan& plan) const {
+  bool spawns = false;
+  for (TaskId id = 0; id < plan.size(); ++id) spawns = spawns || may_spawn(plan.task(id));
+  const std::uint64_t parts = plan.most_ready_parts();
+  const std::uint32_t room = world_->room(spawns);
+  if (parts <= room) return;
+  throw UseError("a graph whose tasks can have " + std::to_string(parts) +
+                 " parts ready at once, for a scheduler that has room for " + std::to_string(room) +
+                 " with most_tasks = " + std::to_string(options_.most_tasks) +
+                 " and spawn_slots = " + std::to_string(options_.spawn_slots) +
+                 ": make most_tasks at least " + std::to_string(parts) +
+                 ", or give wide tasks fewer parts");
 }
 
 TaskRanking GraphRunner::ranking_of(const TaskPlan& plan, std::span<const double> type_ns,

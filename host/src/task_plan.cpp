@@ -90,6 +90,29 @@ std::vector<TaskId> TaskPlan::order() const {
                  "; take one of these dependencies away");
 }
 
+/// Places flow through the graph: a task needs one for each of its parts, and hands on what it has
+/// to those that depend on it, the last of which gets what the others do not need. No place comes
+/// through two tasks that can be ready at once: one of these would depend on the other.
+std::uint64_t TaskPlan::most_ready_parts() const {
+  std::uint64_t places = 0;
+  std::vector<std::uint64_t> has(size(), 0);
+  for (const TaskId id : order()) {
+    const std::uint64_t parts = tasks_[id].parts;
+    if (has[id] < parts) places += parts - has[id];
+    std::uint64_t left = std::max(has[id], parts);
+    const std::vector<TaskId>& dependents = dependents_[id];
+    for (std::size_t i = 0; i < dependents.size(); ++i) {
+      const TaskId next = dependents[i];
+      const std::uint64_t needs =
+          std::max<std::uint64_t>(tasks_[next].parts, has[next]) - has[next];
+      const std::uint64_t given = i + 1 == dependents.size() ? left : std::min(left, needs);
+      has[next] += given;
+      left -= given;
+    }
+  }
+  return places;
+}
+
 /// `waits`: above 0 for what is in a circle or behind one. Every task in a circle has a predecessor
 /// that waits, so walking backwards never ends, and comes round.
 std::string TaskPlan::describe_cycle(std::span<const std::uint32_t> waits) const {

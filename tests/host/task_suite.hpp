@@ -242,6 +242,38 @@ TEST_CASE("tasks: a part of a wide task is lost or run twice, or the join does n
   }
 }
 
+TEST_CASE("tasks: more parts than the queues have room for hang the run") {
+  constexpr std::uint32_t room = 8;  // of which spawned tasks may need half
+  Buffer<std::uint32_t> ran = test_buffer<std::uint32_t>(room + 1);
+  Buffer<std::uint32_t> done = test_buffer<std::uint32_t>(1);
+  const auto scheduler_of = [&](TaskDispatch dispatch) {
+    return make_test_scheduler(test_steps(WideStep{ran.data()}, OddStep{done.data()}),
+                               {.most_tasks = 4, .spawn_slots = 4, .dispatch = dispatch});
+  };
+  const auto wide = [](std::uint32_t parts, std::uint32_t in_a_row) {
+    TestGraph graph;
+    for (TaskId id = 0; id < in_a_row; ++id) {
+      std::vector<TaskId> before;
+      if (id > 0) before.push_back(id - 1);
+      graph.add<WideStep>("wide", {0, no_task}, before, {.parts = parts});
+    }
+    return graph;
+  };
+  auto scheduler = scheduler_of(TaskDispatch::dynamic);
+  auto fits = scheduler->prepare(wide(room, 3));
+  CHECK(scheduler->run(fits).all_completed());
+  CHECK_THROWS_WITH_AS(static_cast<void>(scheduler->prepare(wide(room + 1, 1))),
+                       doctest::Contains("9 parts"), UseError);
+  TestGraph spawning = wide(room - 1, 1);
+  spawning.add<OddStep>("may spawn", {2, 4});
+  CHECK_THROWS_WITH_AS(static_cast<void>(scheduler->prepare(spawning)),
+                       doctest::Contains("8 parts"), UseError);
+  // Turns of a fixed schedule are in no queue.
+  auto fixed = scheduler_of(TaskDispatch::fixed);
+  auto turns = fixed->prepare(wide(room + 1, 1));
+  CHECK(fixed->run(turns).all_completed());
+}
+
 TEST_CASE("tasks: what was spawned is lost or run twice, or the continuation runs before its end") {
   constexpr std::uint64_t fib[] = {0,  1,  1,  2,   3,   5,   8,   13, 21,
                                    34, 55, 89, 144, 233, 377, 610, 987};

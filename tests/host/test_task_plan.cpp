@@ -60,6 +60,62 @@ TEST_CASE("task plan: parts and priorities that cannot be are taken, and wrap") 
   CHECK(plan.size() == 0);
 }
 
+/// Most parts of tasks none of which depends on another, by trying all sets of them.
+std::uint64_t most_parts_apart(const TaskPlan& plan) {
+  std::vector<std::uint32_t> behind(plan.size(), 0);  // a bit for each task that depends on it
+  const std::vector<TaskId> order = plan.order();
+  for (auto id = order.rbegin(); id != order.rend(); ++id) {
+    for (const TaskId next : plan.dependents(*id)) behind[*id] |= behind[next] | 1U << next;
+  }
+  std::uint64_t most = 0;
+  for (std::uint32_t set = 0; set < 1U << plan.size(); ++set) {
+    std::uint64_t parts = 0;
+    bool are_apart = true;
+    for (TaskId id = 0; id < plan.size(); ++id) {
+      if ((set >> id & 1) == 0) continue;
+      parts += plan.task(id).parts;
+      are_apart = are_apart && (behind[id] & set) == 0;
+    }
+    if (are_apart) most = std::max(most, parts);
+  }
+  return most;
+}
+
+TEST_CASE("task plan: more parts can be ready at once than it says, or it counts them all") {
+  std::mt19937 random(2);
+  for (int trial = 0; trial < 300; ++trial) {
+    TaskPlan plan;
+    std::uint64_t all = 0;
+    for (TaskId id = 0; id < 10; ++id) {
+      const auto parts = static_cast<std::uint32_t>(random() % 2 == 0 ? 1 : 1 + random() % 9);
+      all += parts;
+      plan.add({.name = "task", .parts = parts});
+      for (TaskId before = 0; before < id; ++before) {
+        if (random() % 8 < static_cast<unsigned>(trial % 8)) plan.add_dependency(before, id);
+      }
+    }
+    CHECK(plan.most_ready_parts() >= most_parts_apart(plan));
+    CHECK(plan.most_ready_parts() <= all);
+  }
+  // Layers of three, each task behind all of the layer before, or behind a join of it.
+  for (const bool joined : {false, true}) {
+    TaskPlan plan;
+    std::vector<TaskId> last;
+    for (std::uint32_t layer = 0; layer < 20; ++layer) {
+      std::vector<TaskId> tasks;
+      for (int i = 0; i < 3; ++i) {
+        tasks.push_back(plan.add({.name = "wide", .parts = 100}));
+        for (const TaskId before : last) plan.add_dependency(before, tasks.back());
+      }
+      last = tasks;
+      if (!joined) continue;
+      last = {plan.add({.name = "join"})};
+      for (const TaskId before : tasks) plan.add_dependency(before, last[0]);
+    }
+    CHECK(plan.most_ready_parts() == 300);
+  }
+}
+
 TEST_CASE("task plan: the longest way is told by the number of tasks where times are known") {
   // Two short ones in a row against a long one.
   TaskPlan plan;

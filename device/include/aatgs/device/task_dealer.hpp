@@ -93,8 +93,9 @@ class TaskDealer {
                   [](std::uint32_t) { return TaskHandle::make_hint(); });
   }
 
-  /// Pushes tasks of one priority. The queues have room for every task there can be, so a refusal
-  /// is a fault of ours.
+  /// Pushes tasks of one priority. Each queue has room for all spawned tasks there can be and all
+  /// parts of a graph that can be ready at once (`GraphRunner` refuses others), so that a push
+  /// waits only for workers in the midst of a move.
   template <TaskLanes L, class TaskAt>
   AATGS_HOST_DEVICE void push(L lanes, std::uint32_t priority, std::uint32_t count,
                               const TaskAt& task_at) const {

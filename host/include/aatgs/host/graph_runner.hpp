@@ -16,7 +16,8 @@ namespace aatgs {
 struct SchedulerOptions {
   /// The executor is automatic, resident or cpu; the scope is the scheduler's own affair.
   ContextOptions context{};
-  std::uint32_t most_tasks = 1 << 16;   ///< of one graph
+  /// Of one graph; and of their parts (`TaskOptions::parts`), those that can be ready at once.
+  std::uint32_t most_tasks = 1 << 16;
   std::uint32_t spawn_slots = 1 << 14;  ///< tasks that were spawned and have not ended; 2^n
   TaskOrder order = TaskOrder::critical_path;
   TaskDispatch dispatch = TaskDispatch::automatic;
@@ -61,9 +62,10 @@ class GraphRunner {
   GraphRunner(const GraphRunner&) = delete;
   GraphRunner& operator=(const GraphRunner&) = delete;
 
-  /// Throws `UseError` for a plan with a circle, an empty one, one of more than `most_tasks`, or,
-  /// if dispatch is to be fixed, one with tasks that may spawn others; `TimeoutError` if the kernel
-  /// does not leave the GPU for it, which it does after the graphs on their way.
+  /// Throws `UseError` for a plan with a circle, an empty one, one of more than `most_tasks`, one
+  /// of which more parts can be ready at once than there is room for, or, if dispatch is to be
+  /// fixed, one with tasks that may spawn others; `TimeoutError` if the kernel does not leave the
+  /// GPU for it, which it does after the graphs on their way.
   [[nodiscard]] std::shared_ptr<GraphState> prepare(TaskPlan plan,
                                                     std::span<const TaskPiece> configs,
                                                     std::uint32_t result_pieces);
@@ -89,7 +91,11 @@ class GraphRunner {
   void rank(GraphState& graph);
   [[nodiscard]] TaskRanking ranking_of(const TaskPlan& plan, std::span<const double> type_ns,
                                        bool is_fixed) const;
+  [[nodiscard]] bool may_spawn(const PlannedTask& task) const {
+    return (spawning_ >> task.type & 1) != 0;
+  }
   [[nodiscard]] bool can_be_fixed(const TaskPlan& plan) const;
+  void require_room(const TaskPlan& plan) const;
   void make_room();
 
   SchedulerOptions options_;

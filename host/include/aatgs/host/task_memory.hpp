@@ -24,6 +24,11 @@ class TaskWorldMemory {
                   const TaskRules& rules, int device);
 
   [[nodiscard]] TaskWorld world() const;
+  /// Parts of a graph's tasks that the queues have room for; at least `most_tasks`. `spawns`:
+  /// beside all tasks that can be spawned.
+  [[nodiscard]] std::uint32_t room(bool spawns) const {
+    return queue_slots_ - (spawns ? sizes_.spawn_slots : 0);
+  }
   /// Empties the queues and frees all slots. While no run is on its way.
   void prepare();
   void abandon() noexcept { memory_.abandon(); }  ///< see `Memory`

@@ -71,6 +71,9 @@ class TaskPlan {
 
   /// Each task after all that it depends on. Throws `UseError` that names a cycle if there is one.
   [[nodiscard]] std::vector<TaskId> order() const;
+  /// Never are more parts of its tasks ready at once, whoever runs them when; in most graphs far
+  /// fewer. Throws as `order`.
+  [[nodiscard]] std::uint64_t most_ready_parts() const;
 
   /// The class of priority of each task. `type_ns`: time of a task by type; all 1 if none is known.
   [[nodiscard]] std::vector<std::uint8_t> priorities(TaskOrder how,

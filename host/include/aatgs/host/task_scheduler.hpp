@@ -13,7 +13,9 @@
 namespace aatgs {
 
 struct TaskOptions {
-  std::uint32_t parts = 1;    ///< workers that run it side by side, each its own `group.part()`
+  /// Workers that run it side by side, each its own `group.part()`. Takes the room of as many tasks
+  /// while it is ready: see `SchedulerOptions::most_tasks`.
+  std::uint32_t parts = 1;
   std::uint8_t priority = 0;  ///< 0 (first) to 7, for `TaskOrder::given`
 };
 
@@ -124,7 +126,8 @@ class TaskScheduler : public GraphRunner {
       : GraphRunner(std::move(context), std::move(world), options, S::count, S::spawning) {}
 
   /// Checks a graph and brings it to the workers. Throws `UseError` for a graph with a circle
-  /// (which it names), an empty one, or one of more than `most_tasks`; what `Memory` throws.
+  /// (which it names), an empty one, or one of more tasks, or parts ready at once, than
+  /// `most_tasks` gives room for; what `Memory` throws.
   [[nodiscard]] PreparedGraph<S> prepare(const TaskGraph<S>& graph) {
     return PreparedGraph<S>(
         GraphRunner::prepare(graph.plan(), graph.configs(), graph.result_pieces()));
