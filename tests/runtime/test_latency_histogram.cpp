@@ -51,6 +51,15 @@ TEST_CASE("latency histogram: a bucket's edge falls into its neighbour") {
   check_percentiles({0, ~std::uint64_t{0}});
 }
 
+TEST_CASE("latency histogram: a bucket of very many wraps, and percentiles jump") {
+  LatencyHistogram histogram;
+  histogram.record(1'000'000, 100);
+  histogram.record(64, std::uint64_t{1} << 32);
+  CHECK(histogram.count() == (std::uint64_t{1} << 32) + 100);
+  CHECK(histogram.percentile(0.5) == 65);
+  CHECK(histogram.percentile(0.99) == 65);
+}
+
 TEST_CASE("latency histogram: nothing measured is not zero, or cleared values come back") {
   LatencyHistogram histogram;
   CHECK(histogram.percentile(0.5) == 0);

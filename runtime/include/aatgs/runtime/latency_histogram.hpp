@@ -12,9 +12,10 @@ namespace aatgs {
 /// a percentile is at most 3.2 % too high. Not thread-safe.
 class LatencyHistogram {
  public:
-  void record(std::uint64_t value) {
-    ++buckets_[bucket_of(value)];
-    ++count_;
+  /// `times`: that many of this value.
+  void record(std::uint64_t value, std::uint64_t times = 1) {
+    buckets_[bucket_of(value)] += times;
+    count_ += times;
     max_ = std::max(max_, value);
   }
 
@@ -49,7 +50,7 @@ class LatencyHistogram {
     return ((bucket % sub_count + sub_count + 1) << octave) - 1;
   }
 
-  std::array<std::uint32_t, (64 - sub_bits + 1) * sub_count> buckets_{};
+  std::array<std::uint64_t, (64 - sub_bits + 1) * sub_count> buckets_{};
   std::uint64_t count_ = 0;
   std::uint64_t max_ = 0;
 };
