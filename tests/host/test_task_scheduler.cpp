@@ -60,6 +60,20 @@ struct RefuseStep {
   }
 };
 
+struct QuietStep : TwiceStep {
+  static constexpr bool grid_sync = false;
+  static constexpr bool writes_memory = false;
+};
+
+TEST_CASE("any step: what all its steps spare is paid for, or what one needs is missing") {
+  using Quiet = AnyStep<Steps<QuietStep>>;
+  CHECK_FALSE(step_grid_sync<Quiet>());
+  CHECK_FALSE(step_writes_memory<Quiet>());
+  using Mixed = AnyStep<Steps<QuietStep, HalfStep>>;
+  CHECK(step_grid_sync<Mixed>());
+  CHECK(step_writes_memory<Mixed>());
+}
+
 TEST_CASE("any step: a config goes to the wrong step, or a result is taken for another's") {
   using S = Steps<TwiceStep, HalfStep, RefuseStep>;
   for (const Scope scope : {Scope::block, Scope::grid}) {

@@ -40,7 +40,8 @@ struct AnyResult {
 };
 
 /// Several steps as the one of a context: which of them runs, each config says, on the device. The
-/// groups are the context's own, so these steps spawn nothing.
+/// groups are the context's own, so these steps spawn nothing. `grid_sync` and `writes_memory` are
+/// false if all of them say so.
 ///
 ///     auto context = make_context<AnyConfig<S>, AnyResult<S>>(AnyStep<S>{steps});
 ///     context.queue(AnyConfig<S>::template of<Smooth>({.sweeps = 3}));
@@ -48,6 +49,8 @@ template <class S>
 struct AnyStep {
   static constexpr unsigned block_threads = S::block_threads;
   static constexpr unsigned blocks_per_sm = S::blocks_per_sm;
+  static constexpr bool grid_sync = S::grid_sync;
+  static constexpr bool writes_memory = S::writes_memory;
   S steps;
 
   [[nodiscard]] std::size_t scratch_bytes() const { return steps.scratch_bytes(); }
@@ -57,6 +60,7 @@ struct AnyStep {
                                     AnyResult<S>& out) const {
     steps.visit(config.type, [&](const auto& step) {
       using Step = std::decay_t<decltype(step)>;
+      detail::require_no_hooks<Step, Group>();
       const auto& own = *reinterpret_cast<const typename Step::Config*>(config.bytes);
       if (group.rank() == 0) out.type = config.type;
       if constexpr (HasResult<Step>) {

@@ -25,6 +25,15 @@ concept HasResult = requires {
   typename Step::Result;
 };
 
+/// Whether a step has hooks (`enter`, `leave`) for such groups.
+template <class Step, class Group>
+concept HasHooks = requires(const Step& step, Group& group) {
+  step.enter(group);
+}
+|| requires(const Step& step, Group& group) {
+  step.leave(group);
+};
+
 namespace detail {
 
 template <class Step>
@@ -46,6 +55,23 @@ constexpr void require_task_step() {
                     sizeof(typename Step::Config) <= 4096 && alignof(typename Step::Config) <= 16,
                 "AATGS: the config of a task must be trivially copyable, of at most 4096 bytes and "
                 "aligned to at most 16; put larger data into an aatgs::Buffer");
+  if constexpr (HasResult<Step>) {
+    static_assert(
+        std::is_trivially_copyable_v<typename Step::Result> && alignof(typename Step::Result) <= 16,
+        "AATGS: the result of a task must be trivially copyable, because it is copied as "
+        "bytes, and aligned to at most 16");
+  }
+  static_assert(!step_grid_only<Step>(),
+                "AATGS: the step of a task cannot be grid_only: one worker runs a task");
+}
+
+/// As soon as the group is known.
+template <class Step, class Group>
+AATGS_HOST_DEVICE constexpr void require_no_hooks() {
+  static_assert(
+      !HasHooks<Step, Group>,
+      "AATGS: the step of a task has no enter or leave: workers go from step to step, and "
+      "nobody would call them; do that work in the step itself");
 }
 
 /// A list by inheritance: a tuple of trivially copyable types need not be trivially copyable.
@@ -61,17 +87,18 @@ struct StepList<First, Rest...> : StepList<Rest...> {
 }  // namespace detail
 
 /// The steps of one scheduler, one for each type of task; a task's type is its step's place here.
-/// Each names its `Config`, may name a `Result` (both trivially copyable; configs up to 4 KiB),
-/// and is called as
+/// Each names its `Config`, may name a `Result` (both trivially copyable and aligned to at most 16;
+/// configs up to 4 KiB), and is called as
 ///
 ///     template <class Group>
 ///     AATGS_HOST_DEVICE void operator()(Group& group, const Config& config) const;
 ///     AATGS_HOST_DEVICE void operator()(Group& group, const Config& config, Result& out) const;
 ///
-/// with a `TaskGroup`. `block_threads`, `blocks_per_sm` and `scratch_bytes()` are as in any step;
-/// workers are as wide as the widest of them, and so on. A step with `static constexpr bool spawns
-/// = false` cannot spawn, so that graphs of such tasks can be given a fixed schedule
-/// (`TaskDispatch`).
+/// with a `TaskGroup`. A step with a `Result` is for tasks of a graph and cannot be spawned: nobody
+/// could ask for the result. `block_threads`, `blocks_per_sm` and `scratch_bytes()` are as in any
+/// step; workers are as wide as the widest of them, and so on. Hooks (`enter`, `leave`) and
+/// `grid_only` cannot be had. A step with `static constexpr bool spawns = false` cannot spawn, so
+/// that graphs of such tasks can be given a fixed schedule (`TaskDispatch`).
 template <class... S>
 class Steps {
  public:
@@ -79,6 +106,8 @@ class Steps {
   static_assert(count >= 1 && count <= most_task_types, "AATGS: 1 to 16 types of tasks");
   static constexpr unsigned block_threads = std::max({64U, step_block_threads<S>()...});
   static constexpr unsigned blocks_per_sm = std::max({step_blocks_per_sm<S>()...});
+  static constexpr bool grid_sync = (step_grid_sync<S>() || ...);
+  static constexpr bool writes_memory = (step_writes_memory<S>() || ...);
   static constexpr std::uint32_t config_pieces =
       std::max({pieces_for(sizeof(typename S::Config))...});
   static constexpr std::uint32_t result_pieces = std::max({detail::result_pieces<S>()...});

@@ -100,7 +100,7 @@ class TaskAtWork {
   AATGS_HOST_DEVICE void perform(const TaskHandle& current) {
     steps_.visit(current.type(), [&](const auto& step) {
       using Step = std::decay_t<decltype(step)>;
-      if constexpr (Spawns || !may_spawn<Step>()) run(step, current);
+      if constexpr (Spawns || !may_spawn<Step>()) run(step);
     });
   }
 
@@ -184,11 +184,13 @@ class TaskAtWork {
 
  private:
   template <class Step>
-  AATGS_HOST_DEVICE void run(const Step& step, const TaskHandle& current) {
-    TaskGroup<S, Group, may_spawn<Step>()> group(group_, memory_, spawner, scratch_);
+  AATGS_HOST_DEVICE void run(const Step& step) {
+    using OwnGroup = TaskGroup<S, Group, may_spawn<Step>()>;
+    detail::require_no_hooks<Step, OwnGroup>();
+    OwnGroup group(group_, memory_, spawner, scratch_);
     const auto& config = *reinterpret_cast<const typename Step::Config*>(config_);
     if constexpr (HasResult<Step>) {
-      TaskPiece* result = is_of_graph(current) ? graph_.results + memory_.links.result_at : nullptr;
+      TaskPiece* result = graph_.results + memory_.links.result_at;  // of the graph: not spawned
       step(group, config, *reinterpret_cast<typename Step::Result*>(result));
     } else {
       step(group, config);

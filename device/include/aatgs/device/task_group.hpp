@@ -85,7 +85,7 @@ class TaskGroup {
   template <class Step>
   [[nodiscard]] AATGS_HOST_DEVICE bool try_spawn(const typename Step::Config& config,
                                                  std::uint32_t next = no_task) {
-    require_spawning();
+    require_spawning<Step>();
     return spawner_.make(S::template type_of<Step>(), config, 0, next) != no_task;
   }
 
@@ -96,7 +96,7 @@ class TaskGroup {
   AATGS_HOST_DEVICE std::uint32_t spawn_after(std::uint32_t count,
                                               const typename Step::Config& config,
                                               std::uint32_t next = no_task) {
-    require_spawning();
+    require_spawning<Step>();
     const std::uint32_t id = spawner_.make(S::template type_of<Step>(), config, count, next);
     if (id == no_task) refuse();
     return id;
@@ -113,8 +113,12 @@ class TaskGroup {
   }
 
  private:
+  template <class Step>
   static constexpr void require_spawning() {
     static_assert(Spawns, "AATGS: a step with spawns = false spawns: take that away");
+    static_assert(!HasResult<Step>,
+                  "AATGS: a step with a Result cannot be spawned, since nobody could ask for it: "
+                  "let it write into memory that its config points to");
   }
 
   AATGS_HOST_DEVICE void refuse() {
