@@ -17,6 +17,7 @@ struct Script {
   QueueStatus answer = QueueStatus::queued;
   bool is_broken = false;
   int checks = 0;
+  RingCounters counters{};
 };
 
 class ScriptedExecutor final : public Executor<int, int> {
@@ -27,7 +28,7 @@ class ScriptedExecutor final : public Executor<int, int> {
   bool try_collect(Completion<int>&) override { return false; }
   [[nodiscard]] std::uint64_t lost() const override { return 0; }
   [[nodiscard]] bool idle() const override { return false; }
-  [[nodiscard]] RingCounters ring_counters(bool) override { return {}; }
+  [[nodiscard]] RingCounters ring_counters(bool) override { return script_.counters; }
   [[nodiscard]] std::uint64_t parks() const override { return 0; }
   [[nodiscard]] bool is_synchronous() const override { return false; }
   [[nodiscard]] std::string description() const override { return "scripted"; }
@@ -58,6 +59,16 @@ TEST_CASE("context: a wait goes on although the GPU has failed") {
   CHECK_THROWS_AS(ctx.execute_batch(std::array{1, 2}), DeviceError);
   script.answer = QueueStatus::config_full;
   CHECK_THROWS_AS(static_cast<void>(ctx.queue(1, 1h)), DeviceError);
+}
+
+TEST_CASE("context: nobody looks into the rings while configs are queued many at once") {
+  Script script;
+  script.counters.config_occupied = 1;
+  auto ctx = make(script);
+  const std::array<int, 5> configs{};
+  for (int i = 0; i < 4; ++i) REQUIRE(ctx.try_queue_many(configs).count == configs.size());
+  const RingUtilization found = ctx.stats().config_ring;  // looked at when the 16th was queued
+  CHECK(found.mean == 1.0 / found.slots);
 }
 
 /// Workers that run nothing and park when they are told to.

@@ -29,7 +29,7 @@ struct ResidentArgs {
   std::uint64_t step_deadline_ns;
   std::uint32_t port_count;  ///< grid scope: 1
   std::uint32_t workers;     ///< blocks that run steps; one more is the service block
-  std::uint32_t launch;      ///< number of this launch, from 0
+  std::uint32_t launch;      ///< number of this launch, from 0; of a bounded kernel from 1
   bool bounded;              ///< leave as soon as nothing is queued
 };
 

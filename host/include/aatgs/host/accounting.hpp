@@ -77,6 +77,14 @@ struct Accounting {
     if (queued != 0) queue_to_visible.record(last_collected - queued);
   }
 
+  /// Counts configs that were accepted. Whether the rings are to be sampled now.
+  [[nodiscard]] bool count_submitted(std::uint64_t count) {
+    const std::uint64_t before = submitted;
+    submitted += count;
+    const unsigned shift = submitted < 1024 ? 4 : 8;  // after every 16th, then every 256th
+    return before >> shift != submitted >> shift;
+  }
+
   /// For a ticket that is measured; in ticks.
   void note_queued(std::uint64_t ticket, std::uint64_t ticks) {
     if (first_queued == 0) first_queued = ticks;

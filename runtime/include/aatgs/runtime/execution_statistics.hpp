@@ -6,8 +6,8 @@
 namespace aatgs {
 
 /// How full a ring is, as shares of its slots, 0 to 1. `now` is exact. `mean` and `peak` are
-/// sampled (at every 16th config of the first 1024, then at every 256th) and take in every moment
-/// at which the ring was found full.
+/// sampled (at every 16th config of the first 1024, then at every 256th; of those queued many at
+/// once after the last) and take in every moment at which the ring was found full.
 struct RingUtilization {
   std::uint32_t slots = 0;
   double now = 0;
@@ -39,7 +39,8 @@ struct ExecutionStatistics {
   std::uint64_t config_overflows = 0;     ///< attempts to queue that found no room
   std::uint64_t telemetry_overflows = 0;  ///< telemetries lost by a lossy policy
   std::uint64_t gpu_found_idle = 0;       ///< configs queued when nothing was in flight
-  std::uint64_t parks = 0;                ///< times the resident kernel was brought back
+  /// Times the resident kernel was brought back; of a bounded one all its launches.
+  std::uint64_t parks = 0;
 
   /// On the machine's monotonic clock, 0 if there was none: when the first config was queued and
   /// the last telemetry collected, of those whose latencies are measured (see below).

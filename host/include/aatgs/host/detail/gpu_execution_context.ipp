@@ -100,8 +100,7 @@ QueueStatus GpuExecutionContext<C, T>::submit(const C& config, Attempt attempt) 
   }
   ++next_ticket_;
   if (found_idle) ++a.found_idle;
-  ++a.submitted;
-  if (a.submitted % (a.submitted < 1024 ? 16 : 256) == 0) sample_rings();
+  if (a.count_submitted(1)) sample_rings();
   return status;
 }
 
@@ -146,8 +145,7 @@ std::size_t GpuExecutionContext<C, T>::submit_many(std::span<const C> configs, A
     if (a.measures(next_ticket_)) a.note_queued(next_ticket_, TickClock::now());
   }
   if (found_idle && count != 0) ++a.found_idle;
-  a.submitted += count;
-  if ((a.submitted - count) / 256 != a.submitted / 256) sample_rings();
+  if (a.count_submitted(count)) sample_rings();
   const bool is_new = count != 0 || attempt == Attempt::first;
   if (refused != QueueStatus::queued && is_new) count_overflow(refused);
   if (count == 0) count_miss();
