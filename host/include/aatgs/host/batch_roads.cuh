@@ -65,7 +65,7 @@ class BatchLaunch final : public PolledBatchRoad<Config, Telemetry> {
         step_(step),
         shape_(size_kernel(kernel(), options.device, step_block_threads<Step>(),
                            step_scratch_bytes(step), 1, false, 0)),
-        splits_(this->launches_.has_dependent_launch()),
+        splits_(this->launches_.has_dependent_launch(reinterpret_cast<const void*>(kernel()))),
         configs_(MemoryKind::mapped, options.telemetry_slots, options.device) {}
 
   ~BatchLaunch() override {

@@ -16,13 +16,19 @@ struct KernelShape {
   std::size_t scratch_bytes;
 };
 
-/// Whether a kernel may begin while the one before it in its stream runs (programmatic dependent
-/// launch): since compute capability 9.
-inline bool has_dependent_launch(int device) {
+/// Whether this kernel may begin while the one before it in its stream runs (programmatic dependent
+/// launch): since compute capability 9, if it was compiled for that. Code for an older GPU, which
+/// CUDA translates for a newer one, has no wait for the kernel before. Loads the kernel, as
+/// `size_kernel` does. Throws `DeviceError`.
+inline bool has_dependent_launch(int device, const void* kernel) {
+  detail::select_device(device);
   int major = 0;
   AATGS_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device),
              "asking for the compute capability of device " + std::to_string(device));
-  return major >= 9;
+  if (major < 9) return false;
+  cudaFuncAttributes attributes{};
+  AATGS_CUDA(cudaFuncGetAttributes(&attributes, kernel), "asking what a kernel was compiled for");
+  return attributes.ptxVersion >= 90;
 }
 
 /// Sizes a cooperative kernel from occupancy. `wanted` blocks run steps (0: all that fit, or one on

@@ -56,7 +56,9 @@ class PolledLaunches {
   [[nodiscard]] CompletionReader<Telemetry>& reader() { return reader_; }
   [[nodiscard]] const CompletionReader<Telemetry>& reader() const { return reader_; }
 
-  [[nodiscard]] bool has_dependent_launch() const { return aatgs::has_dependent_launch(device_); }
+  [[nodiscard]] bool has_dependent_launch(const void* kernel) const {
+    return aatgs::has_dependent_launch(device_, kernel);
+  }
 
   /// Puts a kernel into the stream. `dependent`: it may begin while the one before it runs.
   [[nodiscard]] cudaError_t launch(const void* kernel, std::uint32_t blocks,

@@ -12,10 +12,10 @@
 
 namespace aatgs::detail {
 
-/// CUDA graphs of steps that say `grid_sync = false`, with programmatic dependent launch where the
-/// GPU has it. A graph copies its configs from a buffer of the host's, runs them one after the
-/// other, and publishes the completions of most of them beside its last steps, the others at its
-/// end. Made when first needed, one for each buffer and length.
+/// CUDA graphs of steps that say `grid_sync = false`, with programmatic dependent launch where GPU
+/// and code have it. A graph copies its configs from a buffer of the host's, runs them one after
+/// the other, and publishes the completions of most of them beside its last steps, the others at
+/// its end. Made when first needed, one for each buffer and length.
 template <class Config, class Telemetry, class Step>
 class StepGraphs {
  public:
@@ -28,7 +28,7 @@ class StepGraphs {
         step_(step),
         shape_(size_kernel(kernel(), options.device, step_block_threads<Step>(),
                            step_scratch_bytes(step), options.workers, true, 0)),
-        programmatic_(launches.has_dependent_launch()),
+        programmatic_(launches.has_dependent_launch(reinterpret_cast<const void*>(kernel()))),
         pinned_(MemoryKind::mapped, buffers, options.device),
         device_(MemoryKind::device, buffers, options.device),
         drafts_(MemoryKind::device, device::graph_steps, options.device),
