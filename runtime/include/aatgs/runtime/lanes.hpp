@@ -16,12 +16,6 @@ concept Lanes = requires(const L lanes, bool flag) {
   { lanes.all(flag) } -> std::same_as<bool>;
 };
 
-/// Of all lanes together, and of those before this one.
-struct LaneCount {
-  std::uint32_t before;
-  std::uint32_t total;
-};
-
 /// One thread on its own.
 struct SingleLane {
   AATGS_HOST_DEVICE static constexpr std::uint32_t rank() { return 0; }

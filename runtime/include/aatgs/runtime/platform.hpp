@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <immintrin.h>
+
 #include <aatgs/runtime/host_memory.hpp>
 #include <cstddef>
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 /// Marks what runs on host and GPU alike; plain C++ compilers see nothing.
 #if defined(__CUDACC__)
@@ -34,9 +32,7 @@ inline constexpr std::size_t line_bytes = 128;
 
 /// One breath inside a host spin loop.
 inline void cpu_relax() noexcept {
-#if defined(__x86_64__)
   _mm_pause();
-#endif
 }
 
 /// Orders all of this thread's earlier stores before its later loads, on the host or on the GPU for

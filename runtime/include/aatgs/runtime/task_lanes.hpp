@@ -16,6 +16,12 @@ concept TaskLanes = Lanes<L> && requires(const L lanes, std::uint64_t value) {
   { lanes.from_first(value) } -> std::convertible_to<std::uint64_t>;  // lane 0's, for every lane
 };
 
+/// Of all lanes together, and of those before this one.
+struct LaneCount {
+  std::uint32_t before;
+  std::uint32_t total;
+};
+
 /// Lanes that deal out tasks together; these calls, too, are for all lanes.
 template <class L>
 concept DealingLanes = TaskLanes<L> &&
