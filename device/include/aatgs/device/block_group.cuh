@@ -48,11 +48,11 @@ class BlockGroup {
 
   /// Combines one value of each thread; every thread gets the result. A `sync` too: earlier writes
   /// of all threads are visible when it returns, as with `broadcast`. The order is fixed, so
-  /// floating-point results repeat. `T` is trivially copyable, at most 16 bytes. `valid`: only the
-  /// first so many threads count.
+  /// floating-point results repeat. `T` is trivially copyable, at most 16 bytes.
   ///
   /// One barrier: every warp combines the warps' parts for itself. A block reduction and a
   /// broadcast have four.
+  // `valid`: only the first so many threads count; for `GridGroup` alone.
   template <class T, class Op>
   __device__ T reduce(T value, Op op, std::uint32_t valid = Threads) {
     using Reduce = cub::WarpReduce<T>;
@@ -103,6 +103,7 @@ class BlockGroup {
   }
 
   /// Whether the host has asked to abort; costs a read of device memory (0.6 us on an H200).
+  /// Threads may get different answers: let one ask and `broadcast`.
   __device__ bool stop_requested() const {
     return load_shared(&state_.order) == static_cast<std::uint32_t>(Command::abort);
   }

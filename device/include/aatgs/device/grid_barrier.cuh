@@ -12,7 +12,8 @@ namespace aatgs::device {
 /// word, and cleared by whoever reports them, so that they never reach the bit above.
 enum class ArrivalFlag : std::uint64_t { none = 0, failed = 1, leave = 1ULL << 20 };
 
-/// Flags of a barrier, as all blocks saw them.
+/// Flags of a barrier. All blocks see the same `leave`; `failures` only block 0, which takes them
+/// out of the word while others may still have to read it.
 struct ArrivalFlags {
   std::uint32_t bits;
   __device__ std::uint32_t failures() const { return bits & 0xFFFFFU; }
@@ -40,7 +41,7 @@ class GridBarrier {
         deadline_ns_(deadline_ns) {}
 
   /// Waits for all blocks; what they wrote before it can be read after it. Returns the flags that
-  /// blocks raised at this very barrier.
+  /// blocks raised at this very barrier; see there who may ask for which.
   __device__ ArrivalFlags arrive_and_wait(ArrivalFlag flag, std::uint64_t ticket) {
     if (!odd_) target_ += blocks_;  // wraps as the arrivals do
     const std::uint32_t target = target_;

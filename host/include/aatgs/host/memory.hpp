@@ -14,8 +14,11 @@ namespace aatgs {
 
 /// Where memory lies.
 enum class MemoryKind {
-  host,    ///< plain memory; what the cpu executor works on
-  mapped,  ///< pinned host memory that the GPU reaches at the same address
+  host,  ///< plain memory; what the cpu executor works on
+  /// Pinned host memory that the GPU reaches at the same address. The host sees what a step has
+  /// written there, when it has the telemetry, if each thread that wrote has called `full_fence`
+  /// (`aatgs/runtime/platform.hpp`) after it.
+  mapped,
   device,  ///< GPU memory
 };
 

@@ -11,8 +11,9 @@ namespace aatgs {
 /// What the host says of the configs to come, so that workers know when to look for them.
 struct Feed {
   /// Tickets below it come in a stream: the host queues them without waiting for the ones before,
-  /// or has queued them already. From there on it queues a config when it has seen all telemetry,
-  /// so that looking for one before the last step has ended is in vain; or says so when it does.
+  /// or has queued them already. From there on it queues each only when it has seen all telemetry
+  /// before, so that looking for it while a step runs is in vain. When it does otherwise, it says
+  /// so here.
   std::uint64_t end;
   std::uint64_t window;  ///< of a stream: how many tickets to look for at once
 };

@@ -15,9 +15,10 @@ constexpr bool is_ring_size(std::uint64_t slots) {
   return slots >= min_ring_slots && slots <= max_ring_slots && std::has_single_bit(slots);
 }
 
-/// Where the messages of a ring lie, one right behind the other: slots that begin on cache lines made
-/// nothing faster, and a round trip 0.1 us slower (H200). Ticket t lives in slot t mod slots, under lap t / slots + 1
-/// (mod 2^32; a slot never sees two laps that are 2^32 apart at the same time).
+/// Where the messages of a ring lie, one right behind the other: slots that begin on cache lines
+/// made nothing faster, and a round trip 0.1 us slower (H200). Ticket t lives in slot t mod slots,
+/// under lap t / slots + 1 (mod 2^32; a slot never sees two laps that are 2^32 apart at the same
+/// time).
 struct RingShape {
   std::uint32_t slots = 1;     ///< a power of two
   std::uint32_t shift = 0;     ///< log2(slots)

@@ -12,7 +12,7 @@
 namespace aatgs {
 
 /// The page of shared memory in which a context publishes its statistics, so that `aatgs_stats` can
-/// read them from outside and after a crash. Little-endian, all offsets multiples of 8.
+/// read them from outside and after a crash. Little-endian, every number aligned to its size.
 ///
 /// There are two reports; number n goes into `reports[n % 2]`, then `published` becomes n. So there
 /// is always a whole one, whenever the writer dies. A reader copies the one that `published` names

@@ -6,6 +6,23 @@
 
 namespace aatgs {
 
+// A step is a trivially copyable type with
+//
+//     template <class Group>
+//     AATGS_HOST_DEVICE void operator()(Group& group, const Config& config, Telemetry& out) const;
+//
+// which all threads of the group call together; `out` is that of the thread with rank 0. (Steps of
+// tasks are called otherwise: see `Steps`.) It may have these, too, which workers call when they
+// come to the GPU, before their first config, and when they leave, as they do to park:
+//
+//     template <class Group>
+//     AATGS_HOST_DEVICE void enter(Group& group) const;
+//     template <class Group>
+//     AATGS_HOST_DEVICE void leave(Group& group) const;
+//
+// No config is at work then: `group.ticket()` means nothing, and a `group.fail` is lost or fails
+// another config. Executors that launch each step call both around each.
+
 /// Threads per block that a step asks for: its `block_threads`, or 256.
 template <class Step>
 constexpr unsigned step_block_threads() {
@@ -53,9 +70,10 @@ constexpr bool step_grid_sync() {
   }
 }
 
-/// Whether a step writes memory that the host or other steps read, besides its telemetry: its
-/// `writes_memory`, or true. In block scope one that does not is spared the fence before its
-/// telemetry. What `enter` and `leave` write does not count.
+/// Whether a step writes memory that other steps, or copies to the host, read, besides its
+/// telemetry: its `writes_memory`, or true. In block scope one that does not is spared the fence
+/// before its telemetry. What `enter` and `leave` write does not count. That fence is the GPU's:
+/// for mapped memory, which the host reads itself, see `MemoryKind::mapped`.
 template <class Step>
 constexpr bool step_writes_memory() {
   if constexpr (requires { Step::writes_memory; }) {

@@ -24,8 +24,9 @@ struct alignas(32) TaskBox {
 /// all wait, nothing is left: whoever changed a queue last has looked at it since.
 ///
 /// `full` counts the words all of whose workers wait. Who takes a worker out of such a word counts
-/// it out before that worker can learn of its task, and was itself at work until then; so `full`
-/// never tells more than there is.
+/// the word out a moment later, before that worker goes on. So `full` may tell one too many, but
+/// never that all wait while something is left: who hands out a task is at work, and so is someone
+/// who has pushed, or taken, the task that a worker goes to a queue for.
 struct TaskWaiters {
   static constexpr std::uint32_t words_each = 32;                 ///< of a set, one line
   static constexpr std::uint32_t workers_each = 32 * words_each;  ///< of a set
