@@ -110,6 +110,18 @@ TEST_CASE("waiting for all waits for all, though one failed") {
   pool.synchronize_all(patience);
 }
 
+TEST_CASE("waiting for all with the longest deadline waits") {
+  StreamPool pool(make_cpu_stream_device());
+  std::atomic<bool> ran{false};
+  pool.shared(uploads).run([&](StreamTarget) {
+    std::this_thread::sleep_for(5ms);
+    ran = true;
+  });
+  CHECK_NOTHROW(pool.synchronize_all(std::chrono::nanoseconds::max()));
+  CHECK(ran);
+  pool.synchronize_all(patience);
+}
+
 /// A pool that neither grows nor shrinks.
 AdvancedStreamPoolOptions fixed(StreamStrategy strategy, unsigned streams) {
   AdvancedStreamPoolOptions options;
@@ -262,6 +274,16 @@ TEST_CASE("a lease for oneself excludes others, waits its turn, and says who is 
     alone.end();
   });
   CHECK(pool.shared({}, patience)->name() == name);
+}
+
+TEST_CASE("a lease with the longest deadline waits until another ends") {
+  Pool pool(make_cpu_stream_device(), fixed(StreamStrategy::round_robin, 1));
+  auto alone = pool.lease();
+  std::jthread ender([&] {
+    std::this_thread::sleep_for(2ms);
+    alone.end();
+  });
+  CHECK_NOTHROW((void)pool.lease({}, std::chrono::nanoseconds::max()));
 }
 
 TEST_CASE("ready of the advanced pool follows the events too") {

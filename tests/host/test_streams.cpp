@@ -267,6 +267,22 @@ TEST_CASE("synchronize that is too late names the stream, and works again afterw
   stream.synchronize(patience);
 }
 
+TEST_CASE("the longest deadline is no short one: synchronize and close wait for callbacks") {
+  const auto device = make_cpu_stream_device();
+  constexpr auto longest = std::chrono::nanoseconds::max();
+  for (const bool closes : {false, true}) {
+    Stream stream(device);
+    std::atomic<bool> was_called{false};
+    stream.on_completion([&](std::exception_ptr) {
+      std::this_thread::sleep_for(5ms);
+      was_called = true;
+    });
+    CHECK_NOTHROW(closes ? stream.close(longest) : stream.synchronize(longest));
+    CHECK(was_called);
+    stream.close(patience);
+  }
+}
+
 TEST_CASE("use after close is refused by name; the end of a stream does not wait") {
   const auto device = make_cpu_stream_device();
   Stream closed(device, {.name = "late"});

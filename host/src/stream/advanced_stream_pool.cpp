@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "advanced_pool_state.hpp"
+#include "deadline.hpp"
 #include "poll_until.hpp"
 
 namespace aatgs {
@@ -58,7 +59,7 @@ AdvancedStreamPool::Lease AdvancedStreamPool::take(const Workload& job, bool alo
   std::unique_lock lock(state_->mutex);
   detail::PoolSlot* slot = nullptr;
   const auto is_there = [&] { return (slot = state_->pick(job, alone)) != nullptr; };
-  if (!state_->freed.wait_for(lock, deadline, is_there)) {
+  if (!state_->freed.wait_until(lock, detail::Deadline(deadline).at(), is_there)) {
     throw TimeoutError("no stream of the pool was free within " + detail::in_ms(deadline) +
                        ", all " + std::to_string(state_->options.most) +
                        " are leased: " + state_->holders());

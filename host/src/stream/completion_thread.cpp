@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "deadline.hpp"
 #include "poll_until.hpp"
 
 namespace aatgs::detail {
@@ -41,7 +42,8 @@ void CompletionThread::add_recorded(State& state, EventPool::Lease event, Call c
 bool CompletionThread::wait(std::chrono::nanoseconds deadline) {
   std::unique_lock lock(state_->mutex);
   const std::uint64_t all = state_->added;
-  return state_->changed.wait_for(lock, deadline, [&] { return state_->called >= all; });
+  return state_->changed.wait_until(lock, Deadline(deadline).at(),
+                                    [&] { return state_->called >= all; });
 }
 
 std::exception_ptr CompletionThread::take_failure() {

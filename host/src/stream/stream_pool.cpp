@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "deadline.hpp"
 #include "poll_until.hpp"
 
 namespace aatgs {
@@ -120,12 +121,11 @@ void StreamPool::synchronize_all(std::chrono::nanoseconds deadline) {
       for (const auto& stream : group.leasable) all.push_back(stream.get());
     }
   }
-  const auto end = std::chrono::steady_clock::now() + deadline;
+  const detail::Deadline until(deadline);
   std::exception_ptr failure;
   for (Stream* stream : all) {
-    const std::chrono::nanoseconds left = end - std::chrono::steady_clock::now();
     try {
-      stream->synchronize(std::max<std::chrono::nanoseconds>(left, {}));
+      stream->synchronize(until.left());
     } catch (...) {
       if (failure == nullptr) failure = std::current_exception();
     }
