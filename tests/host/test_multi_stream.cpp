@@ -212,6 +212,24 @@ TEST_CASE("multi stream: what works and callbacks throw is lost, unnamed, or end
   streams.synchronize(patience);
 }
 
+TEST_CASE("multi stream: what a stream's own work threw is told for ever, by whoever asks") {
+  MultiStreamCoordinator streams(make_cpu_stream_device(), abc());
+  Door door;
+  StreamSchedule schedule;
+  schedule.run("a", "fine", nothing);
+  schedule.run("a", "long", [&](StreamTarget) { door.pass(); });
+  streams.stream("a").run([](StreamTarget) { throw std::runtime_error("of its own"); });
+  streams.execute(schedule);
+  CHECK_NOTHROW(wait_until([&] { return streams.watchdog()[0].pending == 1; }));
+  CHECK_THROWS_AS(streams.synchronize(1ms), TimeoutError);
+  door.open();
+  CHECK(message_of([&] { streams.synchronize(patience); }) == "coordinator 'solver': of its own");
+  streams.synchronize(patience);  // told once
+  CHECK_NOTHROW(streams.execute(schedule));
+  streams.synchronize(patience);
+  CHECK_NOTHROW(CHECK(streams.watchdog()[0].pending == 0));
+}
+
 TEST_CASE("multi stream: a launch that fails leaves streams that wait for ever") {
   auto device = std::make_shared<ScriptedDevice>();
   MultiStreamCoordinator streams(device, abc());

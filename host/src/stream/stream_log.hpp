@@ -28,14 +28,15 @@ class StreamLog {
     pending_.push_back({std::move(operation), is_wait, std::move(mark), Clock::now()});
   }
 
-  /// Forgets what is done.
+  /// Forgets what is done. Asks the device and not the event, which throws what works before it
+  /// threw: that is for `synchronize` to tell.
   void refresh() {
-    while (!pending_.empty() && pending_.front().mark->lease->is_done()) {
+    const auto is_done = [](const Event& event) { return event.device()->is_done(event.native()); };
+    while (!pending_.empty() && is_done(*pending_.front().mark->lease)) {
       last_done_ = std::move(pending_.front().operation);
       pending_.pop_front();
     }
   }
-  [[nodiscard]] std::size_t pending() const { return pending_.size(); }
 
   [[nodiscard]] StreamStanding standing() const {
     StreamStanding standing;
