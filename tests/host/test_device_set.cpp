@@ -86,6 +86,7 @@ std::vector<std::shared_ptr<StreamDevice>> as_devices(
 
 TEST_CASE("device set: a device is named twice, is not there, or none is named") {
   CHECK_THROWS_AS(DeviceSet::cpu(0), OptionError);
+  CHECK_THROWS_AS(DeviceSet({nullptr}), UseError);
   const auto one = make_cpu_stream_device();
   using Devices = std::vector<std::shared_ptr<StreamDevice>>;
   CHECK(contains(message_of([&] {

@@ -216,6 +216,8 @@ TEST_CASE("double free, foreign pointers and closed streams are told with pointe
   const auto device = make_cpu_stream_device();
   Stream stream(device, {.name = "worker"}), closed(device, {.name = "gone"});
   StreamOrderedAllocator allocator(device);
+  CHECK_THROWS_AS(StreamOrderedAllocator(nullptr), UseError);
+  CHECK_THROWS_AS(StreamOrderedAllocator(nullptr, {.pool_per_stream = true}), UseError);
   void* data = allocator.allocate(stream, 10);
   closed.close(patience);
   const auto by_closed = message_of<UseError>([&] { allocator.free(closed, data); });

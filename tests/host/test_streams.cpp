@@ -283,6 +283,12 @@ TEST_CASE("the longest deadline is no short one: synchronize and close wait for 
   }
 }
 
+TEST_CASE("null in place of a device is refused by name") {
+  CHECK(
+      message_of([] { Stream(nullptr, {.name = "upload"}); }).starts_with("stream 'upload': null"));
+  CHECK_THROWS_AS(Event(nullptr), UseError);
+}
+
 TEST_CASE("use after close is refused by name; the end of a stream does not wait") {
   const auto device = make_cpu_stream_device();
   Stream closed(device, {.name = "late"});

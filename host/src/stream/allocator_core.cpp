@@ -6,15 +6,17 @@
 #include <cstdio>
 #include <utility>
 
+#include "checked_device.hpp"
+
 namespace aatgs {
 
-namespace {
-
-std::string text_of(const void* data) {
+std::string detail::text_of(const void* data) {
   char text[32];
   std::snprintf(text, sizeof(text), "%p", data);
   return text;
 }
+
+namespace {
 
 MemoryPoolUse& operator+=(MemoryPoolUse& sum, const MemoryPoolUse& more) {
   sum.used += more.used;
@@ -28,7 +30,9 @@ MemoryPoolUse& operator+=(MemoryPoolUse& sum, const MemoryPoolUse& more) {
 
 StreamOrderedAllocator::Core::Core(std::shared_ptr<StreamDevice> on,
                                    const StreamOrderedAllocatorOptions& chosen)
-    : device(std::move(on)), options(chosen), events(device) {
+    : device(detail::checked_device(std::move(on), "an allocator")),
+      options(chosen),
+      events(device) {
   if (!options.pool_per_stream) {
     shared_pool = device->make_pool({options.keep_bytes, options.most_bytes});
   }
@@ -132,7 +136,7 @@ std::uint64_t StreamOrderedAllocator::Core::insert(
 }
 
 void StreamOrderedAllocator::Core::refuse(const void* data, const std::string& stream) const {
-  const std::string what = "memory " + text_of(data) + " in stream '" + stream + "': ";
+  const std::string what = "memory " + detail::text_of(data) + " in stream '" + stream + "': ";
   if (const detail::StreamLife* in = recent.find(data)) {
     throw UseError(what + "it was freed already, in stream '" + in->name +
                    "'; free and use it once only");

@@ -18,6 +18,9 @@ namespace detail {
 
 using LifeOfStream = std::shared_ptr<StreamLife>;
 
+/// For messages.
+std::string text_of(const void* data);
+
 /// The account of a stream in which memory was allocated.
 struct AllocatorHome {
   explicit AllocatorHome(LifeOfStream of) : life(std::move(of)) {}

@@ -5,6 +5,7 @@
 #include <bit>
 #include <utility>
 
+#include "checked_device.hpp"
 #include "named_error.hpp"
 #include "operation_ledger.hpp"
 
@@ -19,8 +20,8 @@ constexpr unsigned most_compute_streams = detail::most_lanes - first_compute_lan
 constexpr std::size_t most_operations = std::size_t{1} << 20;
 
 CoordinatorOptions checked(CoordinatorOptions options, const StreamDevice* device) {
+  detail::require_device(device, "coordinator '" + options.name + "'");
   const std::string who = "coordinator '" + options.name + "': ";
-  if (device == nullptr) throw UseError(who + "null in place of a device: make one first");
   if (options.compute_streams < 1 || options.compute_streams > most_compute_streams) {
     throw OptionError(who + std::to_string(options.compute_streams) +
                       " compute streams: give it 1 to " + std::to_string(most_compute_streams));

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "checked_device.hpp"
+
 namespace aatgs {
 
 namespace {
@@ -19,6 +21,7 @@ bool are_same(const StreamDevice& a, const StreamDevice& b) {
 void check_devices(const Devices& devices) {
   if (devices.empty()) throw OptionError("a DeviceSet of no devices: name at least one");
   for (std::size_t i = 0; i < devices.size(); ++i) {
+    detail::require_device(devices[i].get(), "a DeviceSet's device " + std::to_string(i));
     if (devices[i]->is_gpu() != devices[0]->is_gpu()) {
       throw OptionError("a DeviceSet of " + devices[0]->name() + " and " + devices[i]->name() +
                         ", between which no events work: have a set of GPUs or one of host "

@@ -4,12 +4,16 @@
 #include <string>
 #include <utility>
 
+#include "checked_device.hpp"
+#include "deadline.hpp"
 #include "poll_until.hpp"
 
 namespace aatgs {
 
 Event::Event(std::shared_ptr<StreamDevice> device, bool timed)
-    : device_(std::move(device)), handle_(device_->make_event(timed)), timed_(timed) {}
+    : device_(detail::checked_device(std::move(device), "an event")),
+      handle_(device_->make_event(timed)),
+      timed_(timed) {}
 
 Event::~Event() {
   if (handle_ != nullptr) device_->destroy_event(handle_);

@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "checked_device.hpp"
 #include "deadline.hpp"
 #include "named_error.hpp"
 #include "poll_until.hpp"
@@ -23,8 +24,8 @@ using detail::FirstFailure;
 using detail::ScheduleRound;
 
 MultiStreamOptions checked(MultiStreamOptions options, const StreamDevice* device) {
+  detail::require_device(device, "coordinator '" + options.name + "'");
   const std::string who = "coordinator '" + options.name + "': ";
-  if (device == nullptr) throw UseError(who + "null in place of a device: make one first");
   if (options.streams.empty()) throw OptionError(who + "no streams: name one at least");
   for (const StreamOptions& stream : options.streams) {
     if (stream.name.empty()) throw OptionError(who + "a stream without a name: give it one");

@@ -5,6 +5,7 @@
 #include <exception>
 #include <utility>
 
+#include "checked_device.hpp"
 #include "deadline.hpp"
 
 namespace aatgs {
@@ -34,7 +35,7 @@ std::vector<std::string> list_phases(const std::vector<std::string>& own) {
 
 std::vector<Stream> make_streams(const std::shared_ptr<StreamDevice>& device,
                                  const PipelineGpuOptions& options, std::size_t phases) {
-  if (device == nullptr) throw UseError("phases of a solver: null in place of a device");
+  detail::require_device(device.get(), "phases of a solver");
   if (options.streams > most_streams) {
     throw OptionError("streams = " + std::to_string(options.streams) +
                       ": give 0, for one a phase, "

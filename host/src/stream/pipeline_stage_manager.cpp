@@ -3,6 +3,7 @@
 #include <aatgs/host/stream/pipeline_stage_manager.hpp>
 #include <utility>
 
+#include "checked_device.hpp"
 #include "named_error.hpp"
 #include "pipeline_run.hpp"
 
@@ -11,8 +12,8 @@ namespace aatgs {
 namespace {
 
 PipelineOptions checked(PipelineOptions options, const StreamDevice* device) {
+  detail::require_device(device, "pipeline '" + options.name + "'");
   const std::string who = "pipeline '" + options.name + "': ";
-  if (device == nullptr) throw UseError(who + "null in place of a device: make one first");
   if (options.copies < 1 || options.copies > 8) {
     throw OptionError(who + std::to_string(options.copies) +
                       " copies of each buffer: give it 1 to 8");

@@ -29,9 +29,7 @@ void* handle_for(const StreamDevice& device, const Stream& stream, const void* d
     require_same_device(device, stream);
     return handle;
   } catch (const UseError& error) {
-    char text[32];
-    std::snprintf(text, sizeof(text), "%p", data);
-    throw UseError(std::string("memory ") + text + ": " + error.what());
+    throw UseError("memory " + detail::text_of(data) + ": " + error.what());
   }
 }
 

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <utility>
 
+#include "checked_device.hpp"
 #include "completion_thread.hpp"
 #include "latency_sampler.hpp"
 #include "poll_until.hpp"
@@ -28,7 +29,7 @@ inline std::uint64_t read(const std::atomic<std::uint64_t>& counter) {
 
 struct Stream::State {
   State(std::shared_ptr<StreamDevice> on, StreamOptions options)
-      : device(std::move(on)),
+      : device(detail::checked_device(std::move(on), "stream '" + options.name + "'")),
         handle(device->make_stream(options.priority)),
         guard{*this},
         id(device->stream_id(handle)),

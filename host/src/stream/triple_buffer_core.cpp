@@ -5,6 +5,7 @@
 #include <array>
 #include <utility>
 
+#include "checked_device.hpp"
 #include "deadline.hpp"
 #include "named_error.hpp"
 
@@ -20,9 +21,7 @@ std::string name_of(const TripleBufferOptions& options) {
 
 const std::shared_ptr<StreamDevice>& checked(const std::shared_ptr<StreamDevice>& device,
                                              const TripleBufferOptions& options) {
-  if (device == nullptr) {
-    throw UseError(name_of(options) + ": null in place of a device: make one first");
-  }
+  detail::require_device(device.get(), name_of(options));
   if (options.slots < 1 || options.slots > most_slots) {
     throw OptionError(name_of(options) + ": " + std::to_string(options.slots) +
                       " slots: give it 1 to " + std::to_string(most_slots));

@@ -39,7 +39,8 @@ struct MemoryPoolUse {
 /// Where streams run: a GPU by CUDA's own streams, or host threads, one for each stream, which lets
 /// solvers built on streams run and be tested anywhere. The few operations that the rest of the
 /// layer is made of; use `Stream` and `Event`. Thread-safe. Failures throw `DeviceError`. A GPU's
-/// functions leave that GPU selected on the calling thread.
+/// functions leave that GPU selected on the calling thread. What is made with null in place of one
+/// throws `UseError`.
 ///
 /// Handles are CUDA's own on a GPU (`cudaStream_t`, `cudaEvent_t`, `cudaGraphExec_t`,
 /// `cudaMemPool_t`).
