@@ -8,6 +8,8 @@
 #include <array>
 #include <atomic>
 #include <cstdio>
+#include <functional>
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
@@ -200,6 +202,46 @@ TEST_CASE("an owner of memory that was freed otherwise does not free what got th
   CHECK(next.data() == stale.data());
   stale.free();
   CHECK(allocator.stats().all.blocks == 1);
+}
+
+/// Lets the test in before the first free and counts those that it does. Owns all memory, so that
+/// what an allocator has to keep is no leak.
+class WatchedDevice : public ForwardingDevice {
+ public:
+  void* allocate(void*, std::size_t bytes, void*) override {
+    return memories_.emplace_back(std::make_unique<char[]>(bytes)).get();
+  }
+  void free(void* stream, void*) override {
+    if (const auto once = std::exchange(on_free, nullptr)) once();
+    if (is_capturing(stream)) throw UseError("a free in a captured stream");
+    ++frees;
+  }
+
+  std::function<void()> on_free;
+  int frees = 0;
+
+ private:
+  std::vector<std::unique_ptr<char[]>> memories_;
+};
+
+TEST_CASE("freeing all of a stream is not held up by who frees some of it meanwhile") {
+  const auto device = std::make_shared<WatchedDevice>();
+  Stream stream(device);
+  StreamOrderedAllocator allocator(device);
+  std::vector<void*> all;
+  for (int i = 0; i < 3; ++i) all.push_back(allocator.allocate(stream, 64));
+  device->on_free = [&] {
+    for (void* data : all) {
+      try {
+        allocator.free(stream, data);
+      } catch (const UseError&) {  // it was freed already
+      }
+    }
+  };
+  CHECK_NOTHROW((void)allocator.free_for_stream(stream));
+  CHECK(allocator.stats().all.blocks == 0);
+  CHECK(allocator.stats().all.frees == 3);
+  CHECK(device->frees == 3);
 }
 
 TEST_CASE("before memory counts as lacking, the pools give back what they keep") {

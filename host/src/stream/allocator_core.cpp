@@ -165,6 +165,18 @@ StreamOrderedAllocator::Core::Blocks::node_type StreamOrderedAllocator::Core::ex
   return take_out(found, stream);
 }
 
+std::vector<StreamOrderedAllocator::Core::Blocks::node_type>
+StreamOrderedAllocator::Core::extract_all_of(const detail::LifeOfStream& stream) {
+  const std::lock_guard lock(mutex);
+  std::vector<Blocks::node_type> taken;
+  taken.reserve(blocks.size());  // so that no block is lost half way
+  for (auto next = blocks.begin(); next != blocks.end();) {
+    const auto found = next++;
+    if (found->second.home->life->id == stream->id) taken.push_back(take_out(found, stream));
+  }
+  return taken;
+}
+
 StreamOrderedAllocator::Core::Blocks::node_type StreamOrderedAllocator::Core::extract_owned(
     void* data, std::uint64_t number) {
   const std::lock_guard lock(mutex);

@@ -83,6 +83,9 @@ struct StreamOrderedAllocator::Core {
   /// Takes the block out of the account, to be freed in `stream`. Throws `UseError` if it is not
   /// there.
   Blocks::node_type extract(void* data, const detail::LifeOfStream& stream);
+  /// The same of all that was allocated in `stream`, at once: what is listed and taken out later
+  /// may have been freed by then, and be another's.
+  std::vector<Blocks::node_type> extract_all_of(const detail::LifeOfStream& stream);
   /// The same of an owner; empty if it was freed already.
   Blocks::node_type extract_owned(void* data, std::uint64_t number);
   void put_back(Blocks::node_type block);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <aatgs/host/errors.hpp>
 #include <aatgs/host/stream/stream_ordered_allocator.hpp>
-#include <cstdio>
+#include <exception>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -88,15 +88,18 @@ void StreamOrderedAllocator::free(Stream& stream, void* data) {
 }
 
 std::size_t StreamOrderedAllocator::free_for_stream(Stream& stream) {
-  (void)handle_for(*core_->device, stream, nullptr);
-  std::vector<void*> all;
-  {
-    const std::lock_guard lock(core_->mutex);
-    for (const auto& [data, block] : core_->blocks) {
-      if (block.home->life->id == stream.id()) all.push_back(data);
+  void* handle = handle_for(*core_->device, stream, nullptr);
+  const detail::LifeOfStream& life = stream.life();
+  auto all = core_->extract_all_of(life);
+  std::exception_ptr failure;
+  for (auto& block : all) {
+    try {
+      core_->free_in(life, handle, std::move(block));
+    } catch (...) {
+      if (failure == nullptr) failure = std::current_exception();
     }
   }
-  for (void* data : all) free(stream, data);
+  if (failure != nullptr) std::rethrow_exception(failure);
   return all.size();
 }
 

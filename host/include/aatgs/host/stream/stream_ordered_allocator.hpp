@@ -70,7 +70,8 @@ class StreamOrderedAllocator {
   /// Freed when `stream` comes to it, which waits by events for the stream of the allocation and
   /// for all that `use_in` named.
   void free(Stream& stream, void* data);
-  /// Frees all that was allocated in `stream`, there. Returns the number of blocks.
+  /// Frees all that was allocated in `stream`, there. Returns the number of blocks. What cannot be
+  /// freed stays allocated, and the first reason is thrown.
   std::size_t free_for_stream(Stream& stream);
 
   [[nodiscard]] AllocatorStats stats() const;
