@@ -303,6 +303,23 @@ TEST_CASE("a captured stream neither allocates nor frees, and the memory stays i
   CHECK(used(allocator) == 0);
 }
 
+TEST_CASE("a last use in a captured stream is refused, and the memory can be freed") {
+  const auto device = make_cpu_stream_device();
+  Stream stream(device), captured(device, {.name = "captured one"});
+  StreamOrderedAllocator allocator(device);
+  StreamGraph graph(device);
+  void* data = allocator.allocate(stream, 10);
+  allocator.use_in(data, captured);
+  captured.begin_capture();
+  const auto refusal = message_of<UseError>([&] { allocator.done_in(data, captured); });
+  CHECK(has(refusal, text_of(data)));
+  CHECK(has(refusal, "captured one"));
+  captured.end_capture(graph);
+  CHECK_NOTHROW(allocator.free(stream, data));
+  stream.synchronize(patience);
+  CHECK(used(allocator) == 0);
+}
+
 TEST_CASE("too little memory says who holds what, and the allocator goes on") {
   for (const bool per_stream : {false, true}) {
     CAPTURE(per_stream);

@@ -75,6 +75,12 @@ void StreamOrderedAllocator::use_in(void* data, Stream& stream) {
 
 void StreamOrderedAllocator::done_in(void* data, Stream& stream) {
   (void)handle_for(*core_->device, stream, data);
+  if (stream.is_capturing()) {
+    throw UseError("memory " + detail::text_of(data) + ": its last use in stream '" +
+                   stream.name() +
+                   "', which is captured, and whose events no free can wait for: tell it before "
+                   "the capture or after it");
+  }
   auto event = core_->events.lease();
   stream.record(*event);
   const std::lock_guard lock(core_->mutex);

@@ -66,6 +66,7 @@ class StreamOrderedAllocator {
   /// given so far, and a free will wait for what `stream` was given until then.
   void use_in(void* data, Stream& stream);
   /// `stream` was given its last use: a free waits for this point of it, not for later work.
+  /// `UseError` while `stream` is captured.
   void done_in(void* data, Stream& stream);
   /// Freed when `stream` comes to it, which waits by events for the stream of the allocation and
   /// for all that `use_in` named.
