@@ -320,6 +320,20 @@ TEST_CASE("a last use in a captured stream is refused, and the memory can be fre
   CHECK(used(allocator) == 0);
 }
 
+TEST_CASE("the allocator's end frees all but the memory of streams that are captured") {
+  const auto device = std::make_shared<WatchedDevice>();
+  Stream stream(device), captured(device);
+  {
+    StreamOrderedAllocator allocator(device);
+    for (int i = 0; i < 8; ++i) (void)allocator.allocate(stream, 64);
+    (void)allocator.allocate(captured, 64);
+    captured.begin_capture();
+  }
+  CHECK(device->frees == 8);
+  StreamGraph graph(device);
+  captured.end_capture(graph);
+}
+
 TEST_CASE("too little memory says who holds what, and the allocator goes on") {
   for (const bool per_stream : {false, true}) {
     CAPTURE(per_stream);

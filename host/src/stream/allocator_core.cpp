@@ -39,11 +39,10 @@ StreamOrderedAllocator::Core::Core(std::shared_ptr<StreamDevice> on,
 }
 
 StreamOrderedAllocator::Core::~Core() {
-  while (!blocks.empty()) {
+  for (Blocks left = std::exchange(blocks, {}); !left.empty();) {
     try {
-      free_at_home(blocks.extract(blocks.begin()));
-    } catch (...) {  // the device failed, and with it all memory
-      break;
+      free_at_home(left.extract(left.begin()));
+    } catch (...) {  // its stream is captured, or the device failed: it is never freed
     }
   }
   if (shared_pool != nullptr) device->destroy_pool(shared_pool);

@@ -51,7 +51,8 @@ class StreamOrderedAllocator {
  public:
   explicit StreamOrderedAllocator(std::shared_ptr<StreamDevice> device,
                                   StreamOrderedAllocatorOptions options = {});
-  /// Frees what is left; `StreamMemory` keeps what it needs of the allocator until its own end.
+  /// Frees what is left, but for what captured streams use; `StreamMemory` keeps what it needs of
+  /// the allocator until its own end.
   ~StreamOrderedAllocator();
   StreamOrderedAllocator(const StreamOrderedAllocator&) = delete;
   StreamOrderedAllocator& operator=(const StreamOrderedAllocator&) = delete;
