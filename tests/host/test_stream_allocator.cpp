@@ -334,6 +334,43 @@ TEST_CASE("the allocator's end frees all but the memory of streams that are capt
   captured.end_capture(graph);
 }
 
+TEST_CASE("a stream that ends while it is captured keeps no memory, its own or others'") {
+  const auto device = make_cpu_stream_device();
+  StreamOrderedAllocator allocator(device);
+  const auto memory_of = [&](Stream stream, bool is_captured) {
+    StreamMemory memory = allocator.allocate_owned(stream, 64);
+    if (is_captured) stream.begin_capture();
+    return memory;
+  };
+  for (const bool is_captured : {true, false}) {
+    StreamMemory memory = memory_of(Stream(device), is_captured);
+    memory.free();
+    CHECK(allocator.stats().all.blocks == 0);
+  }
+}
+
+TEST_CASE("a stream that ends in another's capture keeps its own memory only") {
+  const auto device = std::make_shared<WatchedDevice>();
+  StreamMemory kept, freed;
+  {
+    StreamOrderedAllocator allocator(device);
+    Stream origin(device);
+    Event begin(device);
+    {
+      Stream branch(device), other(device);
+      kept = allocator.allocate_owned(branch, 64);
+      freed = allocator.allocate_owned(other, 64);
+      origin.begin_capture();
+      origin.record(begin);
+      branch.wait(begin);
+    }
+    kept.free();  // nothing tells when the branch's work before the capture is done
+    freed.free();
+    CHECK(allocator.stats().all.blocks == 1);
+  }
+  CHECK(device->frees == 1);
+}
+
 TEST_CASE("too little memory says who holds what, and the allocator goes on") {
   for (const bool per_stream : {false, true}) {
     CAPTURE(per_stream);

@@ -26,11 +26,11 @@ struct StreamLife {
   /// to use.
   void let_wait(StreamDevice& device, void* stream, Event& event) {
     const std::lock_guard lock(mutex);
+    if (handle != nullptr ? device.is_capturing(handle) : ended_captured) {
+      throw UseError("stream '" + name +
+                     "' is captured, and cannot be waited for: end the capture first");
+    }
     if (handle != nullptr) {
-      if (device.is_capturing(handle)) {
-        throw UseError("stream '" + name +
-                       "' is captured, and cannot be waited for: end that first");
-      }
       device.record(handle, event.native());
       device.wait(stream, event.native());
     } else if (end_event) {
@@ -41,7 +41,8 @@ struct StreamLife {
   void end(StreamDevice& device) noexcept {
     const std::lock_guard lock(mutex);
     try {
-      if (end_event) device.record(handle, end_event->native());
+      ended_captured = end_event && device.is_capturing(handle);
+      if (end_event && !ended_captured) device.record(handle, end_event->native());
     } catch (...) {
       end_event.reset();  // the device failed: there is nothing to be in order with
     }
@@ -56,8 +57,10 @@ struct StreamLife {
 
   const std::uint64_t id;
   const std::string name;
-  std::mutex mutex;  ///< of the next two; held while the handle is used
+  std::mutex mutex;  ///< of the next three; held while the handle is used
   void* handle;      ///< null after the end
+  /// In another stream's capture: no event tells when what it was given before is done.
+  bool ended_captured = false;
   std::optional<Event> end_event;
   std::atomic<std::int64_t> allocated{0}, peak_allocated{0};
 };

@@ -45,10 +45,18 @@ struct Stream::State {
 
   void end() noexcept {
     if (handle == nullptr) return;
+    drop_capture();
     completions.reset();
     sampler.destroy();
     life->end(*device);
     device->destroy_stream(std::exchange(handle, nullptr));
+  }
+  /// An exception may end the stream between `begin_capture` and `end_capture`.
+  void drop_capture() noexcept {
+    try {
+      if (device->is_capturing(handle)) device->destroy_graph(device->end_capture(handle, nullptr));
+    } catch (...) {  // it is not whole, or another stream's
+    }
   }
   DeviceError named(const char* doing, const DeviceError& error) const {
     return {"stream '" + name + "', " + doing + ": " + error.what(), error.code_name()};

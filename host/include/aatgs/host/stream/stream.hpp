@@ -36,10 +36,11 @@ struct StreamOptions {
 };
 
 /// A queue of work that a device does in order, beside other streams. The host goes on at once.
-/// Owns its handle; its end does not wait for the work. Calls from several threads are allowed; the
-/// order between them is theirs to make; not beside `close`, moves and the end. Failures throw
-/// `DeviceError` naming the stream; use after `close` throws `UseError`. What a `run` throws on a
-/// host thread is kept, and later work runs; events that follow and `synchronize` throw it.
+/// Owns its handle; its end does not wait for the work, and drops a capture that was not ended.
+/// Calls from several threads are allowed; the order between them is theirs to make; not beside
+/// `close`, moves and the end. Failures throw `DeviceError` naming the stream; use after `close`
+/// throws `UseError`. What a `run` throws on a host thread is kept, and later work runs; events
+/// that follow and `synchronize` throw it.
 class Stream {
  public:
   explicit Stream(std::shared_ptr<StreamDevice> device, StreamOptions options = {});
