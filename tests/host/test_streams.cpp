@@ -262,6 +262,7 @@ TEST_CASE("synchronize that is too late names the stream, and works again afterw
   const std::string message = message_of([&] { stream.synchronize(10ms); });
   CHECK(message.find("upload") != std::string::npos);
   CHECK(message.find("10 ms") != std::string::npos);
+  CHECK(message.ends_with("give it more time"));
   CHECK_THROWS_AS(stream.close(1ms), TimeoutError);
   gate.open();
   stream.synchronize(patience);

@@ -50,9 +50,13 @@ bool Event::is_done() const {
 
 void Event::wait(std::chrono::nanoseconds deadline) const {
   require_recorded("waiting for");
-  if (detail::poll_until(deadline, [&] { return is_done(); })) return;
-  throw TimeoutError("an event on " + device_->name() + " was not reached within " +
-                     detail::in_ms(deadline) +
+  detail::wait_for(*this, detail::Deadline(deadline));
+}
+
+void detail::wait_for(const Event& event, const Deadline& deadline) {
+  if (poll_until(deadline.left(), [&] { return event.is_done(); })) return;
+  throw TimeoutError("an event on " + event.device()->name() + " was not reached within " +
+                     in_ms(deadline.given()) +
                      ": the work before it in its stream takes longer, or waits for something");
 }
 

@@ -188,7 +188,7 @@ void OperationLedger::wait_for(std::uint64_t number, const Deadline& deadline) {
     return;
   }
   try {
-    record.event->wait(deadline.left());
+    detail::wait_for(*record.event, deadline);
   } catch (...) {
     rethrow_named(std::current_exception(), name_of(record.kind, number));
   }

@@ -35,7 +35,7 @@ void PipelineClock::refresh() {
 
 void PipelineClock::wait(std::uint64_t iteration, const Deadline& deadline) {
   while (measured_ < iteration) {
-    for (const Part& part : parts_of(measured_ + 1)) part.end.wait(deadline.left());
+    for (const Part& part : parts_of(measured_ + 1)) wait_for(part.end, deadline);
     measure(measured_ + 1);
   }
 }

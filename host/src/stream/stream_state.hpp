@@ -64,7 +64,8 @@ struct Stream::State {
   TimeoutError late(const char* what, std::chrono::nanoseconds deadline) const {
     return TimeoutError("stream '" + name + "' on " + device->name() + ": " + what +
                         " took longer than " + detail::in_ms(deadline) + " (" +
-                        std::to_string(detail::read(operations)) + " operations given)");
+                        std::to_string(detail::read(operations)) +
+                        " operations given): look what that waits for, or give it more time");
   }
   detail::CompletionThread* callbacks() {
     const std::lock_guard lock(mutex);

@@ -6,6 +6,7 @@
 
 #include "deadline.hpp"
 #include "named_error.hpp"
+#include "poll_until.hpp"
 
 namespace aatgs::detail {
 
@@ -31,8 +32,8 @@ unsigned TripleBufferCore::acquire(std::chrono::nanoseconds deadline) {
     if (const auto slot = take_free()) return *slot;
     if (changed_.wait_until(lock, until.at()) != std::cv_status::timeout) continue;
     if (const auto slot = take_free()) return *slot;
-    throw TimeoutError(who() + ": no slot became free within the deadline (" + list_states() +
-                       "): collect outputs and let them end");
+    throw TimeoutError(who() + ": no slot became free within " + in_ms(deadline) + " (" +
+                       list_states() + "): collect outputs and let them end");
   }
 }
 
@@ -125,14 +126,14 @@ unsigned TripleBufferCore::collect(std::chrono::nanoseconds deadline) {
     const bool late = changed_.wait_until(lock, until.at()) == std::cv_status::timeout;
     oldest = claim_oldest();
     if (oldest || !late) continue;
-    throw TimeoutError(who() + ": nothing was submitted within the deadline (" + list_states() +
-                       "): submit before you collect");
+    throw TimeoutError(who() + ": nothing was submitted within " + in_ms(deadline) + " (" +
+                       list_states() + "): submit before you collect");
   }
   Slot& slot = slots_[*oldest];
   slot.phase = Phase::claimed;
   lock.unlock();
   try {
-    slot.downloaded.wait(until.left());
+    wait_for(slot.downloaded, until);
   } catch (...) {
     const std::exception_ptr error = std::current_exception();
     lock.lock();
