@@ -13,11 +13,9 @@ PipelineClock::PipelineClock(const std::shared_ptr<StreamDevice>& device, std::s
   }
 }
 
-std::deque<PipelineClock::Part>& PipelineClock::next(const Deadline& deadline) {
-  refresh();
+std::uint64_t PipelineClock::last_before_next() const {
   const std::uint64_t in_flight = ring_.size() - 1;
-  if (started_ + 1 > measured_ + in_flight) wait(started_ + 1 - in_flight, deadline);
-  return parts_of(started_ + 1);
+  return started_ + 1 > in_flight ? started_ + 1 - in_flight : 0;
 }
 
 std::size_t PipelineClock::unfinished_part(std::uint64_t iteration) const {

@@ -27,8 +27,10 @@ class PipelineClock {
 
   /// Recorded before the first iteration in the stream of part 0.
   [[nodiscard]] Event& origin() { return origin_; }
-  /// The events of iteration `started() + 1`; waits for the oldest if there is no room.
-  std::deque<Part>& next(const Deadline& deadline);
+  /// The last iteration that has to end before there is room for the next; 0: none.
+  [[nodiscard]] std::uint64_t last_before_next() const;
+  /// The events of iteration `started() + 1`.
+  std::deque<Part>& next() { return parts_of(started_ + 1); }
   /// All of that iteration's events are recorded.
   void start() { ++started_; }
   [[nodiscard]] std::uint64_t started() const { return started_; }

@@ -179,7 +179,9 @@ void PipelineRun::give(std::size_t stage, std::uint64_t iteration, Stream& strea
 }
 
 std::uint64_t PipelineRun::execute() {
-  auto& parts = clock_.next(Deadline(options_.deadline));
+  clock_.refresh();
+  wait(clock_.last_before_next(), Deadline(options_.deadline));
+  auto& parts = clock_.next();
   if (options_.graph && is_stale_) capture();
   try {
     if (options_.graph) {
@@ -274,6 +276,8 @@ void PipelineRun::wait(std::uint64_t iteration, const Deadline& deadline) {
     const std::string where =
         options_.graph || part == order_.size() ? plan_.who() : who(order_[part]);
     throw TimeoutError(where + ", iteration " + std::to_string(at) + ": " + error.what());
+  } catch (...) {
+    rethrow_named(std::current_exception(), plan_.who());
   }
 }
 

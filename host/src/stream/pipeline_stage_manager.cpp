@@ -51,13 +51,19 @@ struct PipelineStageManager::State {
     if (run == nullptr) run = std::make_unique<detail::PipelineRun>(device, options, plan);
     return *run;
   }
-  detail::PipelineRun& idle(const detail::Deadline& deadline) {
+  /// Tells no failure of a work, whose `TimeoutError` would be taken for that of the wait.
+  detail::PipelineRun& drained(const detail::Deadline& deadline) {
     detail::PipelineRun& all = settled();
+    all.wait(all.started(), deadline);
     try {
       all.synchronize(deadline);
     } catch (...) {
       detail::rethrow_named(std::current_exception(), plan.who());
     }
+    return all;
+  }
+  detail::PipelineRun& idle(const detail::Deadline& deadline) {
+    detail::PipelineRun& all = drained(deadline);
     all.throw_failure();
     return all;
   }
@@ -191,10 +197,7 @@ void PipelineStageManager::wait(std::uint64_t iteration, std::chrono::nanosecond
 }
 
 void PipelineStageManager::synchronize(std::chrono::nanoseconds deadline) {
-  detail::PipelineRun& run = state_->settled();
-  const detail::Deadline until(deadline);
-  if (run.started() > 0) run.wait(run.started(), until);
-  state_->idle(until);
+  state_->idle(detail::Deadline(deadline));
 }
 
 void PipelineStageManager::close(std::chrono::nanoseconds deadline) {
@@ -204,7 +207,7 @@ void PipelineStageManager::close(std::chrono::nanoseconds deadline) {
   std::exception_ptr failure;
   if (state_->run != nullptr) {
     try {
-      synchronize(deadline);
+      state_->drained(until);
     } catch (const TimeoutError&) {
       state_->closed = true;
       throw;  // something still works on the memory: it is never freed
@@ -213,8 +216,10 @@ void PipelineStageManager::close(std::chrono::nanoseconds deadline) {
     }
   }
   state_->closed = true;
-  if (state_->run != nullptr) state_->run->release(until);
+  if (state_->run == nullptr) return;
+  state_->run->release(until);
   if (failure != nullptr) std::rethrow_exception(failure);
+  state_->run->throw_failure();
 }
 
 void PipelineStageManager::write_buffer(const std::string& buffer, const void* from,

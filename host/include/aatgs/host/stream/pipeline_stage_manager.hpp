@@ -84,10 +84,10 @@ struct PipelineStats {
 /// each stage waits, on the device, for those that wrote what it reads and for those that still
 /// read what it writes.
 ///
-/// Buffers and stages are added first; the first `execute_iteration` settles them. One thread at a
-/// time. Wrong use throws `UseError`, errors name the pipeline and the stage. A work that throws
-/// ends its iteration on a GPU, where it throws from `execute_iteration`; on host threads the next
-/// call that runs or waits tells it.
+/// Buffers and stages are added first; the first call that runs, waits, copies or asks for
+/// statistics settles them. One thread at a time. Wrong use throws `UseError`, errors name the
+/// pipeline and the stage. A work that throws ends its iteration on a GPU, where it throws from
+/// `execute_iteration`; on host threads the next call that runs or waits tells it.
 class PipelineStageManager {
  public:
   /// Throws `OptionError`.
@@ -116,9 +116,9 @@ class PipelineStageManager {
   /// that several write without an order by hand.
   [[nodiscard]] std::vector<std::string> order() const;
 
-  /// Queues one and returns its number, 1, 2, 3...; waits only while `in_flight` are.
+  /// Queues one and returns its number, 1, 2, 3...; waits only while `in_flight` are. This and
+  /// `wait`: `TimeoutError` names the stage that is not done.
   std::uint64_t execute_iteration();
-  /// `TimeoutError` names the stage that is not done.
   void wait(std::uint64_t iteration, std::chrono::nanoseconds deadline = std::chrono::seconds(60));
   void synchronize(std::chrono::nanoseconds deadline = std::chrono::seconds(60));
   /// Waits and ends it; later calls throw `UseError`.
