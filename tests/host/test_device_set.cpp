@@ -52,6 +52,10 @@ class CountingDevice final : public ForwardingDevice {
   explicit CountingDevice(int gpu = -1) : gpu_(gpu) {}
   bool is_gpu() const override { return gpu_ >= 0; }
   int ordinal() const override { return gpu_; }
+  void copy(void* stream, void* to, const void* from, std::size_t bytes) override {
+    if (to == nullptr) throw DeviceError("a copy to nowhere", "cudaErrorInvalidValue");
+    ForwardingDevice::copy(stream, to, from, bytes);
+  }
   void* allocate_pinned(std::size_t bytes) override {
     pinned += bytes;
     return ForwardingDevice::allocate_pinned(bytes);
@@ -284,6 +288,31 @@ TEST_CASE("device set: memory between is freed while a copy uses it") {
   there.synchronize(patience);
   CHECK(target == source);
   CHECK(devices[1]->pinned_frees == 1);
+}
+
+TEST_CASE(
+    "device set: what a copy that failed half way left in the memory between is overwritten") {
+  const auto from = std::make_shared<CountingDevice>();
+  const auto to = std::make_shared<CountingDevice>();
+  StagedLink link(from, to, 8);
+  Stream stuck(from), here(from), there(to);
+  const Bytes wrong = pattern(8, 1), source = pattern(16, 2);
+  Bytes target(16);
+  Gate late, later;
+  late.hold(stuck);
+  later.hold(there);
+  CHECK_THROWS_AS(link.copy(there, nullptr, stuck, wrong.data(), 8), DeviceError);
+  // The second piece goes where the copy that failed is still to write.
+  link.copy(there, target.data(), here, source.data(), 16);
+  for (int i = 0; i < 20 && !here.is_idle(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));  // who does not wait overtakes it
+  }
+  late.open();
+  here.synchronize(patience);
+  stuck.synchronize(patience);
+  later.open();
+  there.synchronize(patience);
+  CHECK(target == source);
 }
 
 TEST_CASE("device set: peer access is asked for at each copy, or where there is none") {

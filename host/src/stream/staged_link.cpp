@@ -70,7 +70,9 @@ void StagedLink::carry(Stream& to_stream, void* to, Stream& from_stream, const v
   Piece& piece = pieces_[turn_];
   std::byte* between = memory_ + turn_ * piece_bytes_;
   turn_ = (turn_ + 1) % pieces_.size();
-  // Not for what is over: its failures are somebody else's and have been told.
+  // Not for what is over: its failures are somebody else's and have been told. What was emptied was
+  // filled before, but for a copy that failed half way.
+  if (!is_over(piece.filled)) from_stream.wait(piece.filled);
   if (!is_over(piece.emptied)) from_stream.wait(piece.emptied);
   from_stream.copy(between, from, bytes);
   from_stream.record(piece.filled);
