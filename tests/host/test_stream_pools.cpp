@@ -286,6 +286,22 @@ TEST_CASE("a lease with the longest deadline waits until another ends") {
   CHECK_NOTHROW((void)pool.lease({}, std::chrono::nanoseconds::max()));
 }
 
+TEST_CASE("a job that began while its shared stream was captured ends the pool's account") {
+  const auto device = make_cpu_stream_device();
+  Pool pool(device, fixed(StreamStrategy::round_robin, 1));
+  {
+    const auto capturing = pool.shared();
+    capturing->begin_capture();
+    const auto joined_in = pool.shared();
+    StreamGraph graph(device);
+    capturing->end_capture(graph);
+  }
+  pool.shared()->synchronize(patience);
+  CHECK(pool.wait_for_any_ready(patience));
+  CHECK(pool.loads()[0].jobs == 0);
+  CHECK(pool.measures()[static_cast<std::size_t>(StreamStrategy::round_robin)].jobs == 2);
+}
+
 TEST_CASE("ready of the advanced pool follows the events too") {
   Pool pool(make_cpu_stream_device(), fixed(StreamStrategy::round_robin, 2));
   Gate gate;
@@ -305,6 +321,8 @@ TEST_CASE("the pool grows with the load up to its limit, and shrinks to its leas
   Pool pool(make_cpu_stream_device(), options);
   CHECK_THROWS_AS(Pool(make_cpu_stream_device(), {.least = 0}), OptionError);
   CHECK_THROWS_AS(Pool(make_cpu_stream_device(), {.least = 3, .most = 2}), OptionError);
+  CHECK_THROWS_AS(Pool(make_cpu_stream_device(), {.trial_jobs = 0}), OptionError);
+  CHECK_THROWS_AS(Pool(nullptr), UseError);
   Gate gate;
   placed(pool, gate, {{}, {}});
   CHECK(pool.size() == 1);

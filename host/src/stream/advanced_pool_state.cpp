@@ -43,7 +43,7 @@ void AdvancedStreamPool::State::collect() {
       if (job.end == nullptr) return true;  // could not be recorded
       if (!device->is_done(job.end->native()) || !device->is_done(job.asked->native()))
         return false;
-      count(job);
+      if (job.begin != nullptr) count(job);
       return true;
     });
   }
@@ -88,9 +88,12 @@ detail::PoolSlot* AdvancedStreamPool::State::pick(const Workload& work, bool alo
 
 detail::PoolJob& AdvancedStreamPool::State::place(detail::PoolSlot& slot, const Workload& work,
                                                   bool alone) {
-  detail::PoolJob job{work, strategy, &slot, alone, events.lease(), events.lease(), nullptr, false};
+  detail::PoolJob job{work, strategy, &slot, alone, events.lease(), nullptr, nullptr, false};
   clock.record(*job.asked);
-  device->record(slot.stream->handle(), job.begin->native());
+  if (!slot.stream->is_capturing()) {
+    job.begin = events.lease();
+    device->record(slot.stream->handle(), job.begin->native());
+  }
   detail::PoolJob& placed = slot.jobs.emplace_back(std::move(job));
   ++slot.holders;
   slot.is_leased_alone = alone;

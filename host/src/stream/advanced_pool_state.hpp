@@ -38,7 +38,9 @@ struct PoolJob {
   StreamStrategy placed_by;
   PoolSlot* slot;
   bool is_alone;
-  EventPool::Lease asked, begin, end;
+  EventPool::Lease asked;
+  EventPool::Lease begin;  ///< null: its stream was captured, and how long it took is not known
+  EventPool::Lease end;    ///< null before the end, and if that could not be recorded
   bool has_ended = false;  ///< its lease
 };
 

@@ -16,11 +16,13 @@ namespace {
 using std::chrono::nanoseconds;
 
 void require_valid(const AdvancedStreamPoolOptions& options) {
-  if (options.least >= 1 && options.most >= options.least && options.grow_at >= 1) return;
+  const bool has_all = options.least >= 1 && options.grow_at >= 1 && options.trial_jobs >= 1;
+  if (has_all && options.most >= options.least) return;
   throw OptionError("an AdvancedStreamPool of " + std::to_string(options.least) + " to " +
                     std::to_string(options.most) + " streams that grows at " +
-                    std::to_string(options.grow_at) +
-                    " jobs: have at least 1 of each, and most no less than least");
+                    std::to_string(options.grow_at) + " jobs and tries a strategy for " +
+                    std::to_string(options.trial_jobs) +
+                    ": have at least 1 of each, and most no less than least");
 }
 
 }  // namespace

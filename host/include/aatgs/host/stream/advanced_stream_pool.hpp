@@ -16,7 +16,7 @@ struct AdvancedStreamPoolOptions {
   unsigned grow_at = 2;  ///< jobs in every stream, at which another stream is made
   /// A stream beyond `least` that nobody used for that long is ended.
   std::chrono::nanoseconds shrink_after = std::chrono::seconds(1);
-  unsigned trial_jobs = 32;  ///< by which `optimize_configuration` measures a strategy
+  unsigned trial_jobs = 32;  ///< by which `optimize_configuration` measures a strategy, at least 1
   bool metrics = true;       ///< see `StreamOptions`
 };
 
