@@ -174,6 +174,22 @@ TEST_CASE("coordinator: a fork runs one after the other, or a join ends before t
   CHECK(seen == 4);
 }
 
+TEST_CASE("coordinator: work is put behind a busy stream while others are idle unnoticed") {
+  auto device = std::make_shared<ScriptedDevice>();
+  AsyncCoordinator coordinator(device, {.compute_streams = 3});
+  device->held = true;
+  std::vector<void*> used;
+  const auto queue = [&] {
+    coordinator.queue_compute([&](StreamTarget target) { used.push_back(target.native); });
+  };
+  for (int i = 0; i < 3; ++i) queue();
+  device->finish(2);
+  for (int i = 0; i < 2; ++i) queue();
+  CHECK(used[3] == used[0]);
+  CHECK(used[4] == used[1]);
+  device->finish();
+}
+
 TEST_CASE("coordinator: waits are queued within one stream, or twice for the same event") {
   auto device = std::make_shared<ScriptedDevice>();
   AsyncCoordinator coordinator(device, {.compute_streams = 1});
@@ -304,6 +320,9 @@ TEST_CASE("coordinator: a null pointer, an empty function or wrong options reach
   CHECK_THROWS_AS(coordinator.queue_upload(&a, nullptr, 4), UseError);
   CHECK_THROWS_AS(coordinator.queue_download(nullptr, &a, 4), UseError);
   CHECK_THROWS_AS(coordinator.queue_compute(StreamWork()), UseError);
+  const std::vector<StreamWork> last_is_empty{[](StreamTarget) {}, StreamWork()};
+  CHECK(contains(message_of([&] { coordinator.fork(last_is_empty); }), "compute operation 2: an"));
+  CHECK(device->count("run") == 0);               // nobody would have its id
   coordinator.queue_upload(nullptr, nullptr, 0);  // nothing to copy is no error
   CHECK(device->count("copy") == 0);
   CHECK_THROWS_AS(AsyncCoordinator(device, {.compute_streams = 0}), OptionError);

@@ -94,11 +94,12 @@ struct AsyncCoordinator::State {
     });
   }
 
+  void require_work(const StreamWork& work, std::uint64_t number) const {
+    if (work) return;
+    throw UseError(ledger.name_of(OperationKind::compute, number) +
+                   ": an empty function as work: give it one that can be called");
+  }
   OperationId compute(const StreamWork& work, const detail::Frontier& before) {
-    if (!work) {
-      throw UseError(ledger.name_of(OperationKind::compute, ledger.next()) +
-                     ": an empty function as work: give it one that can be called");
-    }
     return queue(OperationKind::compute, choose(before), before, [&](Stream& stream) {
       if (is_gpu) {
         stream.run(work);
@@ -110,13 +111,14 @@ struct AsyncCoordinator::State {
 
   /// The lane that ends with something to wait for, else an idle one, else the next in turn.
   unsigned choose(const detail::Frontier& before) {
-    unsigned idle = 0;
     for (unsigned i = first_compute_lane; i < ledger.lane_count(); ++i) {
       const detail::OperationLane& lane = ledger.lane(i);
       if (before[i] > lane.done && before[i] == lane.last) return i;
-      if (idle == 0 && lane.is_idle()) idle = i;
     }
-    if (idle != 0) return idle;
+    for (unsigned i = first_compute_lane; i < ledger.lane_count(); ++i) {
+      ledger.refresh(ledger.lane(i));  // it may have become idle since somebody asked
+      if (ledger.lane(i).is_idle()) return i;
+    }
     turn = (turn + 1) % options.compute_streams;
     return first_compute_lane + turn;
   }
@@ -166,12 +168,15 @@ OperationId AsyncCoordinator::queue_download(void* to, const void* from, std::si
 
 OperationId AsyncCoordinator::queue_compute(const StreamWork& work, Dependencies after) {
   const State::Call call(*state_, "queue_compute");
+  state_->require_work(work, state_->ledger.next());
   return state_->compute(work, state_->ledger.resolve(after));
 }
 
 std::vector<OperationId> AsyncCoordinator::fork(std::span<const StreamWork> works,
                                                 Dependencies after) {
   const State::Call call(*state_, "fork");
+  std::uint64_t number = state_->ledger.next();
+  for (const StreamWork& work : works) state_->require_work(work, number++);
   const detail::Frontier before = state_->ledger.resolve(after);
   std::vector<OperationId> ids;
   ids.reserve(works.size());
