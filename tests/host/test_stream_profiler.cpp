@@ -4,12 +4,14 @@
 
 #include <aatgs/host/errors.hpp>
 #include <aatgs/host/stream/stream_profiler.hpp>
+#include <atomic>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "../../host/src/json_text.hpp"
 #include "../../host/src/stream/profile_records.hpp"
+#include "forwarding_device.hpp"
 #include "stream_gate.hpp"
 
 namespace aatgs::test {
@@ -200,8 +202,60 @@ TEST_CASE("what cannot be timed or kept is counted instead of made up") {
   CHECK(profile.streams[0].operations[0].count == 5);  // sums go on
   CHECK(count_of(profiler.trace(), "\"ph\":\"X\"") == 2);
   profiler.clear();
-  CHECK(profiler.report().streams[0].operations[0].count == 0);
+  CHECK(profiler.report(stream).operations.empty());
   CHECK(profiler.report().busy == 0ns);
+}
+
+/// Fails at one question after an event, and counts the timed ones.
+class FailingDevice : public ForwardingDevice {
+ public:
+  void* make_event(bool timed) override {
+    timed_events += timed ? 1 : 0;
+    return ForwardingDevice::make_event(timed);
+  }
+  bool is_done(void* event) override {
+    if (--questions_left == 0) throw DeviceError("planted", "cudaErrorLaunchFailure");
+    return ForwardingDevice::is_done(event);
+  }
+
+  std::atomic<int> questions_left{0}, timed_events{0};
+};
+
+TEST_CASE("a question that fails while times are taken in counts nothing twice and loses nothing") {
+  const auto device = std::make_shared<FailingDevice>();
+  Stream done(device), busy(device), last(device);
+  StreamProfiler profiler(device);
+  Gate gate;
+  const auto nothing = [](StreamTarget) {};
+  profiler.run(done, nothing);
+  gate.hold(busy);
+  profiler.run(busy, nothing);
+  profiler.run(last, nothing);
+  done.synchronize(patience);
+  last.synchronize(patience);
+  for (int question = 1; question < 8; ++question) {
+    device->questions_left = question;
+    CHECK_NOTHROW((void)profiler.report());
+  }
+  device->questions_left = 0;
+  gate.open();
+  const StreamProfile profile = whole_report(profiler, {&done, &busy, &last});
+  REQUIRE(profile.streams.size() == 3);
+  for (const ProfiledStream& stream : profile.streams) CHECK(stream.operations[0].count == 1);
+}
+
+TEST_CASE("a profiler in use for long takes no more events than one in use for short") {
+  const auto device = std::make_shared<FailingDevice>();
+  Stream stream(device, {.metrics = false});
+  StreamProfiler profiler(device);
+  std::vector<int> events;
+  for (int i = 0; i < 3; ++i) {
+    if (i > 0) std::this_thread::sleep_for(510ms);  // after which the clock is marked once more
+    profiler.run(stream, [](StreamTarget) {});
+    (void)whole_report(profiler, {&stream});
+    events.push_back(device->timed_events);
+  }
+  CHECK(events[2] == events[1]);
 }
 
 TEST_CASE("several threads profile several streams") {

@@ -79,6 +79,7 @@ StreamProfile ProfileRecords::report(const std::string& device) const {
     ProfiledStream& stream = profile.streams[i];
     stream.busy = covered(std::move(own[i]));
     profile.all_busy += stream.busy;
+    std::erase_if(stream.operations, [](const auto& operation) { return operation.count == 0; });
     std::stable_sort(stream.operations.begin(), stream.operations.end(),
                      [](const auto& a, const auto& b) { return a.total > b.total; });
   }

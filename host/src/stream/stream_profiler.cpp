@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -29,9 +30,10 @@ struct Base {
   std::int64_t ns = -1;  ///< -1: not known yet
   HostClock::time_point made;
 };
+using SharedBase = std::shared_ptr<const Base>;
 
 struct Pending {
-  std::size_t base;
+  SharedBase base;
   std::uint32_t stream, operation;
   std::uint64_t bytes;
   EventPool::Lease begin, end;
@@ -49,19 +51,21 @@ struct StreamProfiler::State {
   }
 
   void add_base();
-  std::size_t current_base();
-  bool is_known(std::size_t base);
+  SharedBase current_base();
+  bool is_known(const Base& base);
+  void drop_bases();
   void collect();
   bool collect(const Pending& pending);
+  void count(const Pending& pending);
   void add(const Stream& stream, ProfiledKind kind, std::string_view name, std::uint64_t bytes,
-           std::size_t base, EventPool::Lease begin, EventPool::Lease end);
+           SharedBase base, EventPool::Lease begin, EventPool::Lease end);
 
   const std::shared_ptr<StreamDevice> device;
   const std::size_t most_records;
   EventPool events;
   Stream clock;  ///< always idle: an event in it is the time at which it was recorded
   std::mutex mutex;
-  std::vector<Base> bases;
+  std::deque<std::shared_ptr<Base>> bases;  ///< the first is known, and the others follow from it
   std::deque<Pending> pending;
   detail::ProfileRecords done;
   std::size_t given = 0;
@@ -74,33 +78,40 @@ struct StreamProfiler::Span::Open {
   ProfiledKind kind;
   std::string name;
   std::uint64_t bytes;
-  std::size_t base;
+  SharedBase base;
   EventPool::Lease begin;
 };
 
 void StreamProfiler::State::add_base() {
   auto event = events.lease();
   clock.record(*event);
-  bases.push_back({std::move(event), bases.empty() ? 0 : -1, HostClock::now()});
+  Base made{std::move(event), bases.empty() ? 0 : -1, HostClock::now()};
+  bases.push_back(std::make_shared<Base>(std::move(made)));
 }
 
-std::size_t StreamProfiler::State::current_base() {
+SharedBase StreamProfiler::State::current_base() {
   const std::lock_guard lock(mutex);
-  if (HostClock::now() - bases.back().made > longest_step) add_base();
-  return bases.size() - 1;
+  if (HostClock::now() - bases.back()->made > longest_step) add_base();
+  return bases.back();
 }
 
-bool StreamProfiler::State::is_known(std::size_t base) {
-  if (!device->is_done(bases[base].event->native())) return false;
+bool StreamProfiler::State::is_known(const Base& base) {
+  if (!device->is_done(base.event->native())) return false;
   // Those before it in the clock's stream are done as well.
-  std::size_t first = base;
-  while (bases[first].ns < 0) --first;
-  for (std::size_t i = first + 1; i <= base; ++i) {
+  for (std::size_t i = 1; base.ns < 0; ++i) {
+    if (bases[i]->ns >= 0) continue;
     const auto step =
-        device->elapsed(bases[i - 1].event->native(), bases[i].event->native()).count();
-    bases[i].ns = bases[i - 1].ns + step;
+        device->elapsed(bases[i - 1]->event->native(), bases[i]->event->native()).count();
+    bases[i]->ns = bases[i - 1]->ns + step;
   }
   return true;
+}
+
+/// Those that nothing is timed from any more, neither an operation nor a later base.
+void StreamProfiler::State::drop_bases() {
+  while (bases.size() > 1 && bases[1]->ns >= 0 && bases.front().use_count() == 1) {
+    bases.pop_front();
+  }
 }
 
 /// Takes what is done, without waiting.
@@ -111,11 +122,23 @@ void StreamProfiler::State::collect() {
     is_behind[one.stream] = !collect(one);
     return !is_behind[one.stream];
   });
+  drop_bases();
 }
 
+/// False: not done, or the device failed, as the streams' own calls tell: an exception would leave
+/// `pending` half way through being sorted out.
 bool StreamProfiler::State::collect(const Pending& one) {
-  if (!device->is_done(one.end->native()) || !is_known(one.base)) return false;
-  const Base& base = bases[one.base];
+  try {
+    if (!device->is_done(one.end->native()) || !is_known(*one.base)) return false;
+    count(one);
+    return true;
+  } catch (const DeviceError&) {
+    return false;
+  }
+}
+
+void StreamProfiler::State::count(const Pending& one) {
+  const Base& base = *one.base;
   const auto since = [&](const Event& event) {
     return base.ns + device->elapsed(base.event->native(), event.native()).count();
   };
@@ -126,16 +149,15 @@ bool StreamProfiler::State::collect(const Pending& one) {
       {one.stream, one.operation, begin, begin + std::max<std::int64_t>(time, 0), one.bytes},
       most_records);
   if (!has_room) ++without_place;
-  return true;
 }
 
 void StreamProfiler::State::add(const Stream& stream, ProfiledKind kind, std::string_view name,
-                                std::uint64_t bytes, std::size_t base, EventPool::Lease begin,
+                                std::uint64_t bytes, SharedBase base, EventPool::Lease begin,
                                 EventPool::Lease end) {
   const std::lock_guard lock(mutex);
   const std::uint32_t in = done.stream_index(stream.id(), stream.name());
   const std::uint32_t as = done.operation_index(in, kind, std::string(name));
-  pending.push_back({base, in, as, bytes, std::move(begin), std::move(end)});
+  pending.push_back({std::move(base), in, as, bytes, std::move(begin), std::move(end)});
   if (++given % operations_per_collect == 0) collect();
 }
 
@@ -156,7 +178,7 @@ void StreamProfiler::Span::end() noexcept {
     }
     auto end = open->state->events.lease();
     open->state->device->record(open->stream->handle(), end->native());
-    open->state->add(*open->stream, open->kind, open->name, open->bytes, open->base,
+    open->state->add(*open->stream, open->kind, open->name, open->bytes, std::move(open->base),
                      std::move(open->begin), std::move(end));
   } catch (...) {
     // The device failed, as the stream's own calls tell.
@@ -174,7 +196,7 @@ StreamProfiler::Span StreamProfiler::begin(Stream& stream, ProfiledKind kind, st
                    " is not of the profiler's device: make both with the same StreamDevice");
   }
   auto open = std::make_unique<Span::Open>(
-      Span::Open{state_.get(), &stream, kind, std::string(name), bytes, 0, nullptr});
+      Span::Open{state_.get(), &stream, kind, std::string(name), bytes, nullptr, nullptr});
   if (!stream.is_capturing()) {
     open->base = state_->current_base();
     open->begin = state_->events.lease();

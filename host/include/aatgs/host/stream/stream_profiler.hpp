@@ -45,7 +45,8 @@ class StreamProfiler {
   };
   [[nodiscard]] Span operation(Stream& stream, std::string_view name);
 
-  /// Of what is done by now; wait for the streams first to have all.
+  /// Of what is done by now; wait for the streams first to have all. These tell of a device that
+  /// failed; here what it was doing counts as not done.
   [[nodiscard]] StreamProfile report();
   /// Of one stream; empty if nothing of it was timed.
   [[nodiscard]] ProfiledStream report(const Stream& stream);
