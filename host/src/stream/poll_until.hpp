@@ -30,7 +30,6 @@ class Pause {
       std::this_thread::sleep_for(std::clamp<std::chrono::nanoseconds>(passed / 64, least, most));
     }
   }
-  void reset() { looks_ = 0; }
 
  private:
   static constexpr unsigned hot_looks = 64;

@@ -22,7 +22,6 @@ class Event {
   Event(const Event&) = delete;
   Event& operator=(const Event&) = delete;
 
-  [[nodiscard]] bool is_timed() const noexcept { return timed_; }
   /// Whether some stream has recorded it.
   [[nodiscard]] bool was_recorded() const noexcept {
     return recorded_.load(std::memory_order_acquire);
