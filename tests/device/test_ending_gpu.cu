@@ -364,6 +364,13 @@ TEST_CASE("ending: a step that never returns holds shutdown, the destructor or t
   check_case("child: a step never returns", as(ExecutorKind::graph_queue, Scope::grid));
 }
 
+TEST_CASE("ending: a port whose step is stuck keeps the words that the next one's end writes to") {
+  LaunchOrders orders(0);
+  orders.words.abandon();
+  orders.request_abort();
+  CHECK(orders.has_ended);
+}
+
 TEST_CASE("ending: a step that faults is not named, or a host that waits or polls goes on") {
   const Watchdog watchdog("faulting steps");
   const auto check = [](const char* what, ExecutorKind executor, Scope scope, bool polls) {

@@ -15,6 +15,7 @@ struct LaunchOrders {
   /// From any thread.
   void request_abort() {
     has_ended = true;
+    if (words.data() == nullptr) return;  // left to a step that did not end, and that knew
     store_shared(&words.data()->order, static_cast<std::uint32_t>(Command::abort));
   }
 
