@@ -500,15 +500,18 @@ TEST_CASE("automatic: who keeps many steps without barriers in flight is not off
 TEST_CASE("options: more blocks than can be resident at once are taken") {
   for_each_variant([](ContextOptions options) {
     if (options.executor != ExecutorKind::resident && options.scope == Scope::block) return;
-    options.workers = 1'000'000;
-    StepMemory memory(options);
-    bool named = false;
-    try {
-      make_test_context(memory, options);
-    } catch (const OptionError& error) {
-      named = std::string(error.what()).find("1000000") != std::string::npos;
+    for (const std::uint32_t workers : {1'000'000U, ~0U}) {  // one more than the most is none
+      CAPTURE(workers);
+      options.workers = workers;
+      StepMemory memory(options);
+      bool named = false;
+      try {
+        make_test_context(memory, options);
+      } catch (const OptionError& error) {
+        named = std::string(error.what()).find(std::to_string(workers)) != std::string::npos;
+      }
+      CHECK(named);
     }
-    CHECK(named);
   });
 }
 

@@ -77,7 +77,7 @@ KernelShape size_kernel(Kernel kernel, int device, unsigned threads, std::size_t
     workers =
         one_per_sm && fit > static_cast<std::uint32_t>(sms) ? static_cast<std::uint32_t>(sms) : fit;
   }
-  if (workers == 0 || workers + extra > resident) {
+  if (workers == 0 || std::uint64_t{workers} + extra > resident) {
     throw OptionError("the step needs " + std::to_string(workers) + " + " + std::to_string(extra) +
                       " blocks of " + std::to_string(threads) +
                       " threads on the GPU at once, but " + std::to_string(resident) +
