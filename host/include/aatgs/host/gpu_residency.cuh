@@ -130,7 +130,9 @@ class GpuResidency final : public Residency {
   bool make_leave(Command command, std::chrono::nanoseconds deadline) override {
     {
       const std::lock_guard lock(commanding_);
-      store_command(command);
+      // Nothing undoes an abort: a kernel that comes later would run what was given up.
+      const auto before = static_cast<Command>(load_shared(&control_.command));
+      if (before != Command::abort) store_command(command);
     }
     is_stuck_ = !wait_until_gone(deadline);
     return !is_stuck_;
