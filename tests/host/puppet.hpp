@@ -47,7 +47,9 @@ class Puppet final : public Residency {
   /// What a check finds wrong, and what the workers do when told to leave, saying whether they do.
   std::function<void()> fault = [] {};
   std::function<bool()> on_leave = [] { return true; };
-  bool check_revives = true;  ///< as the check of a resident kernel does
+  std::function<void()> on_park = [] {};
+  std::function<void()> on_description = [] {};  ///< when asked what it is
+  bool check_revives = true;                     ///< as the check of a resident kernel does
 
   /// Calls from elsewhere than the check of a puppet.
   [[nodiscard]] int revivals() const { return revivals_; }
@@ -67,7 +69,14 @@ class Puppet final : public Residency {
   }
   [[nodiscard]] std::uint32_t workers() const override { return worker_count; }
   [[nodiscard]] std::uint32_t workers_of_port() const override { return worker_count; }
-  [[nodiscard]] std::string description() const override { return "puppet"; }
+  bool park(std::chrono::nanoseconds) override {
+    on_park();
+    return true;
+  }
+  [[nodiscard]] std::string description() const override {
+    on_description();
+    return "puppet";
+  }
 
  private:
   static constexpr std::uint32_t worker_count = 4;

@@ -127,6 +127,33 @@ TEST_CASE("endings: a failed GPU is not named, or later calls go on, or nothing 
   }
 }
 
+TEST_CASE("endings: parking finds that the GPU has failed, and the next config is accepted") {
+  const ContextOptions options = small_rings();
+  const auto puppet = std::make_shared<Puppet>(options);
+  PuppetContext ctx = make(puppet, options);
+  puppet->on_park = [&] {
+    fail_from_now_on(*puppet);
+    throw DeviceError(gone, "cudaErrorIllegalAddress");
+  };
+  CHECK_THROWS_AS(static_cast<void>(ctx.park(1h)), DeviceError);
+  CHECK_THROWS_AS(static_cast<void>(ctx.try_queue(1)), DeviceError);
+}
+
+TEST_CASE("endings: a failed GPU that does not even tell its name leaves the context open") {
+  const Watchdog watchdog("GPU without a name");
+  const ContextOptions options = small_rings();
+  const auto puppet = std::make_shared<Puppet>(options);
+  PuppetContext ctx = make(puppet, options);
+  REQUIRE(ctx.queue(1));
+  fail_from_now_on(*puppet);
+  puppet->on_description = puppet->fault;
+  std::this_thread::sleep_for(200ms);  // the statistics page is due, with what it runs on
+  CHECK_THROWS_AS(static_cast<void>(ctx.flush(1h)), DeviceError);
+  CHECK_THROWS_AS(static_cast<void>(ctx.try_queue(1)), DeviceError);
+  CHECK_FALSE(ctx.shutdown(StopMode::drain, 50ms));
+  check_account(ctx, 1, 0, 1);
+}
+
 TEST_CASE("endings: completions from before a failure cannot be polled any more") {
   const Watchdog watchdog("completions before a failure");
   const ContextOptions options = small_rings();

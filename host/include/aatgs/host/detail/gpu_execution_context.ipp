@@ -353,7 +353,12 @@ bool GpuExecutionContext<C, T>::park(Deadline deadline) {
   throw_failure();
   const auto begin = std::chrono::steady_clock::now();
   if (!flush(deadline)) return false;
-  return executor_->park(deadline - (std::chrono::steady_clock::now() - begin));
+  try {
+    return executor_->park(deadline - (std::chrono::steady_clock::now() - begin));
+  } catch (const DeviceError&) {
+    learn_failure();
+    throw;
+  }
 }
 
 /// Takes what can still be had; all else is given up, and a late telemetry no longer counts.
@@ -428,13 +433,14 @@ void GpuExecutionContext<C, T>::publish(const ExecutionStatistics& statistics) c
   page_->publish(failure_ ? PublishedState::failed : open_or_closed, choice().kind, statistics);
 }
 
-/// For those who read the page.
+/// For those who read the page. A GPU that has failed may not even tell its name: that is for
+/// `check` to find.
 template <class C, class T>
 void GpuExecutionContext<C, T>::describe() {
   try {
     page_->set_description(executor_->description());
     if (page_->is_stuck()) page_->set_hang(executor_->hang_report());
-  } catch (const std::bad_alloc&) {  // the texts stay as they are
+  } catch (const std::exception&) {  // the texts stay as they are
   }
 }
 
