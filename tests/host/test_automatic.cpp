@@ -473,6 +473,18 @@ TEST_CASE("automatic: the GPU is lost at a change, and the context with it") {
   CHECK(adds_up(ctx.stats()));
 }
 
+TEST_CASE("automatic: a config refused at a change counts as if a ring were full") {
+  World world;
+  world.patience = 2;
+  Context ctx = make(world);
+  User user(ctx);
+  REQUIRE(user.run(3000, 5));
+  REQUIRE(world.made.size() > 1);
+  const ExecutionStatistics stats = ctx.stats();
+  CHECK(stats.config_overflows == 0);
+  CHECK(stats.config_ring.peak == 0);  // the scripted ones say that theirs are empty
+}
+
 TEST_CASE("automatic: executors that were fed quite differently are compared") {
   World world;
   world.ns[0] = 3000;

@@ -146,6 +146,7 @@ class AutomaticExecutor final : public Executor<Config, Telemetry> {
   [[nodiscard]] bool is_measuring() const override {
     return stage_ != Stage::settled || measures_batches_;
   }
+  [[nodiscard]] bool is_changing() const override { return stage_ == Stage::leaving; }
 
   bool try_batch(std::uint64_t first_ticket, std::span<const Config> configs,
                  std::span<Completion<Telemetry>> results) override {

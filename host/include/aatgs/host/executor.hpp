@@ -88,6 +88,8 @@ class Executor {
 
   /// Whether it still measures what to choose.
   [[nodiscard]] virtual bool is_measuring() const { return false; }
+  /// Whether it refuses configs for a change that it is about to make, and not for a full ring.
+  [[nodiscard]] virtual bool is_changing() const { return false; }
   /// Runs a known batch whole, under the tickets from `first_ticket` on, and waits for it, if it
   /// has a faster way than one by one or wants to know. Nothing is in flight. True: it has, and
   /// `settled` may now be another.

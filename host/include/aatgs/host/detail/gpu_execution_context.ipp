@@ -106,7 +106,7 @@ QueueStatus GpuExecutionContext<C, T>::submit(const C& config, Attempt attempt) 
 
 template <class C, class T>
 void GpuExecutionContext<C, T>::count_overflow(QueueStatus status) {
-  if (status == QueueStatus::closed) return;
+  if (status == QueueStatus::closed || executor_->is_changing()) return;
   ++accounting_.config_overflows;
   if (status == QueueStatus::config_full) accounting_.config_ring.sample(options_.config_slots);
   if (status == QueueStatus::telemetry_full) {
