@@ -6,6 +6,8 @@
 #include <aatgs/host/gpu_execution_context.hpp>
 #include <algorithm>
 #include <deque>
+#include <functional>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -30,10 +32,12 @@ struct World {
   std::uint64_t slots = 1000;  ///< for telemetry
   std::uint64_t batch_ns = 0;  ///< of a config in a batch; 0: there is no batch road
   bool batch_obstructed = false;
-  bool is_broken = false;         ///< nothing comes back any more, and checks and batches say why
-  std::uint64_t change_ns = 0;    ///< to make an executor
-  std::uint64_t batched = 0;      ///< configs that the batch road has run
-  int batches_beside_others = 0;  ///< run while an executor was there
+  bool memory_is_gone = false;     ///< when the batch road is to be made
+  std::function<void()> in_batch;  ///< called at the first config of a batch on that road
+  bool is_broken = false;          ///< nothing comes back any more, and checks and batches say why
+  std::uint64_t change_ns = 0;     ///< to make an executor
+  std::uint64_t batched = 0;       ///< configs that the batch road has run
+  int batches_beside_others = 0;   ///< run while an executor was there
 };
 
 constexpr std::size_t index_of(ExecutorKind kind) {
@@ -101,12 +105,15 @@ class ScriptedBatchRoad final : public BatchRoad<std::uint64_t, std::uint64_t> {
  public:
   explicit ScriptedBatchRoad(World& world) : world_(world) {
     if (world.batch_obstructed) throw OptionError("no such graph");
+    if (world.memory_is_gone) throw std::bad_alloc();
   }
   [[nodiscard]] std::string name() const override { return "one launch"; }
   void run(std::uint64_t first_ticket, std::span<const std::uint64_t> configs,
            std::span<Completion<std::uint64_t>> results) override {
     if (world_.is_broken) throw DeviceError("the GPU is gone", "cudaErrorLaunchFailure");
     if (world_.running > 0) ++world_.batches_beside_others;
+    if (world_.in_batch) world_.in_batch();
+    if (has_ended_) throw UseError("it has been ended");
     for (std::size_t i = 0; i < configs.size(); ++i) {
       results[i] = {};
       results[i].ticket = first_ticket + i;
@@ -116,9 +123,11 @@ class ScriptedBatchRoad final : public BatchRoad<std::uint64_t, std::uint64_t> {
     world_.batched += configs.size();
     world_.now += world_.batch_ns * configs.size();
   }
+  void request_abort() override { has_ended_ = true; }
 
  private:
   World& world_;
+  bool has_ended_ = false;
 };
 
 using MakeBatch = AutomaticExecutor<std::uint64_t, std::uint64_t>::MakeBatchRoad;
@@ -471,6 +480,8 @@ TEST_CASE("automatic: the GPU is lost at a change, and the context with it") {
   CHECK_THROWS_AS(user.run(1000, 1), OptionError);
   CHECK(ctx.try_queue(1).status == QueueStatus::closed);
   CHECK(adds_up(ctx.stats()));
+  CHECK(ctx.stats().parks == 3);  // of one executor, counted once
+  CHECK(ctx.read_events().events.empty());
 }
 
 TEST_CASE("automatic: a config refused at a change counts as if a ring were full") {
@@ -618,6 +629,78 @@ TEST_CASE("automatic: a batch road that cannot be had ends it") {
   for (int round = 0; round < 100; ++round) REQUIRE(run_batch(ctx, 100, ticket) == 0);
   CHECK(ctx.is_settled());
   CHECK(ctx.reason().find("no such graph") != std::string::npos);
+}
+
+TEST_CASE(
+    "automatic: a batch road that cannot be had, after single configs, holds the batch for ever") {
+  for (const bool memory_is_gone : {false, true}) {
+    CAPTURE(memory_is_gone);
+    World world;
+    world.batch_ns = 100;
+    world.batch_obstructed = !memory_is_gone;
+    world.memory_is_gone = memory_is_gone;
+    Context ctx = make(world);
+    std::uint64_t ticket = 0;
+    const auto run_single_configs = [&] {  // until the context knows the executor of its choice
+      for (int i = 0; i < 1000; ++i, ++ticket) {
+        REQUIRE(ctx.queue(1));
+        REQUIRE(ctx.wait(10s));
+      }
+    };
+    run_single_configs();
+    for (int round = 0; round < 5; ++round) REQUIRE(run_batch(ctx, 100, ticket) == 0);
+    run_single_configs();
+    for (int round = 0; round < 100; ++round) REQUIRE(run_batch(ctx, 100, ticket) == 0);
+    CHECK(world.running == 1);
+    CHECK(world.batched == 0);
+    CHECK(ctx.is_settled());
+    CHECK(ctx.reason().find("; batches one by one (") != std::string::npos);
+  }
+}
+
+TEST_CASE("automatic: an abort does not reach who never waits in vain") {
+  World world;
+  Context ctx = make(world);
+  User user(ctx);
+  REQUIRE(user.run(5000, 2));
+  REQUIRE(ctx.is_settled());
+  ctx.request_abort();
+  CHECK(ctx.try_queue(1).status == QueueStatus::closed);
+}
+
+TEST_CASE("automatic: an abort does not reach a batch on a road of its own") {
+  World world;
+  world.batch_ns = 100;
+  Context ctx = make(world);
+  world.in_batch = [&] { ctx.request_abort(); };
+  std::uint64_t ticket = 0;
+  int wrong = 0;
+  const auto run_batches = [&] {
+    for (int round = 0; round < 100; ++round) wrong += run_batch(ctx, 100, ticket);
+  };
+  CHECK_THROWS_AS(run_batches(), UseError);
+  CHECK(wrong == 0);
+  CHECK(world.batched == 0);
+  CHECK(ctx.try_queue(1).status == QueueStatus::closed);
+  CHECK(adds_up(ctx.stats()));
+  CHECK(ctx.shutdown(StopMode::abort, 1s));
+}
+
+TEST_CASE("automatic: memory runs out in a batch, and the next one meets what is left of it") {
+  World world;
+  world.batch_ns = 100;
+  world.in_batch = [] { throw std::bad_alloc(); };
+  Context ctx = make(world);
+  std::uint64_t ticket = 0;
+  const auto run_batches = [&] {
+    for (int round = 0; round < 100; ++round) static_cast<void>(run_batch(ctx, 100, ticket));
+  };
+  CHECK_THROWS_AS(run_batches(), std::bad_alloc);
+  CHECK_THROWS_AS(ctx.execute_batch(std::vector<std::uint64_t>(100)), UseError);
+  const ExecutionStatistics s = ctx.stats();
+  CHECK(s.completed + s.failed == ticket);
+  CHECK(s.in_flight == 0);
+  CHECK(adds_up(s));
 }
 
 TEST_CASE("automatic: aborted while batches go their own road, the next batch waits for ever") {

@@ -13,8 +13,10 @@
 #include <chrono>
 #include <cstdio>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -174,8 +176,12 @@ class AutomaticExecutor final : public Executor<Config, Telemetry> {
   bool park(std::chrono::nanoseconds deadline) override {
     return way_ == BatchWay::together || road_->park(deadline);
   }
-  /// Another thread may be changing roads: it passes this on at its next `check`.
-  void request_abort() override { has_ended_ = true; }
+  void request_abort() override {
+    const std::lock_guard lock(installing_);
+    has_ended_ = true;
+    road_->request_abort();
+    if (batch_road_ != nullptr) batch_road_->request_abort();
+  }
   [[nodiscard]] std::string hang_report() const override { return road_->hang_report(); }
 
   void read_events(WorkerEvents& into) override {
@@ -184,7 +190,6 @@ class AutomaticExecutor final : public Executor<Config, Telemetry> {
   }
 
   void check() override {
-    if (has_ended_) road_->request_abort();
     if (has_ended_ || way_ == BatchWay::one_by_one) road_->check();
   }
   bool stop(StopMode mode, std::chrono::nanoseconds deadline) override {
@@ -265,18 +270,33 @@ class AutomaticExecutor final : public Executor<Config, Telemetry> {
                        " s although nothing was in flight: name an executor, not 'automatic'");
   }
 
-  /// By the target; it has been stopped.
+  /// By the target; it has been stopped, and takes no more configs if that cannot be had.
   void replace_road() {
-    lost_before_ += road_->lost();
-    parks_before_ += road_->parks();
-    retired_.push_back(std::move(road_));
     try {
       go_to(target_);
     } catch (...) {
-      road_ = std::move(retired_.back());  // takes no more configs
-      has_ended_ = true;
+      request_abort();
       throw;
     }
+  }
+
+  /// The road before is kept. An abort finds one or the other.
+  void install(std::unique_ptr<Road> road) {
+    const std::lock_guard lock(installing_);
+    if (road_ != nullptr) {
+      const std::uint64_t lost = road_->lost();
+      const std::uint64_t parks = road_->parks();
+      retired_.push_back(std::move(road_));
+      lost_before_ += lost;
+      parks_before_ += parks;
+    }
+    road_ = std::move(road);
+    if (has_ended_) road_->request_abort();
+  }
+  void install(std::unique_ptr<BatchRoad<Config, Telemetry>> road) {
+    const std::lock_guard lock(installing_);
+    batch_road_ = std::move(road);
+    if (has_ended_) batch_road_->request_abort();
   }
 
   [[nodiscard]] bool may_batch(std::size_t count) const {
@@ -286,11 +306,11 @@ class AutomaticExecutor final : public Executor<Config, Telemetry> {
   /// Changes to the batch road. False: it cannot be had.
   bool leave_road() {
     stop_road();
-    way_ = BatchWay::together;
     try {  // only now: loading its kernels might wait for one that stays on the GPU
-      if (batch_road_ == nullptr) batch_road_ = make_batch_road_();
+      if (batch_road_ == nullptr) install(make_batch_road_());
+      way_ = BatchWay::together;
       return true;
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {  // also where there is no memory
       make_batch_road_ = nullptr;
       measures_batches_ = false;
       come_back();
@@ -331,11 +351,11 @@ class AutomaticExecutor final : public Executor<Config, Telemetry> {
     if (!measures_batches_) settle();  // for the reason
   }
 
-  /// Makes this candidate, or the next best if it cannot be had.
+  /// Makes this candidate, or the first of the others if it cannot be had.
   void go_to(std::size_t i) {
     for (;;) {
       try {
-        road_ = entries_[i].candidate.make(next_ticket_);
+        install(entries_[i].candidate.make(next_ticket_));
         break;
       } catch (const Error& error) {
         entries_[i].obstacle = error.what();
@@ -399,6 +419,9 @@ class AutomaticExecutor final : public Executor<Config, Telemetry> {
   /// To the end: `cudaFreeHost` might wait for the kernel of the next one.
   std::vector<std::unique_ptr<Road>> retired_;
   std::unique_ptr<Road> road_;
+  std::unique_ptr<BatchRoad<Config, Telemetry>> batch_road_;
+  /// Held to set a road, which the user's thread alone does, and by an abort from another thread.
+  std::mutex installing_;
   std::size_t current_ = 0;
   std::size_t target_ = 0;
   Stage stage_ = Stage::measuring;
@@ -411,7 +434,6 @@ class AutomaticExecutor final : public Executor<Config, Telemetry> {
   std::uint64_t lost_before_ = 0;  // by the roads before, as `parks_before_`
   std::uint64_t parks_before_ = 0;
   std::deque<Completion<Telemetry>> aside_;  // collected at a change, not yet handed out
-  std::unique_ptr<BatchRoad<Config, Telemetry>> batch_road_;
   BatchChoice choice_of_ways_;
   BatchWay way_ = BatchWay::one_by_one;
   bool measures_batches_ = false;

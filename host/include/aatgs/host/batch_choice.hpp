@@ -28,9 +28,12 @@ class BatchRoad {
   /// Such as "one launch".
   [[nodiscard]] virtual std::string name() const = 0;
   /// Runs all, under the tickets from `first_ticket` on; returns when `results[i]` holds what
-  /// `configs[i]` came to. Throws `DeviceError`.
+  /// `configs[i]` came to. Throws `DeviceError`, and `UseError` if an abort has left some out.
   virtual void run(std::uint64_t first_ticket, std::span<const Config> configs,
                    std::span<Completion<Telemetry>> results) = 0;
+  /// Starts no more configs, for good: `run` ends when those at work have, and these hear of it
+  /// where they ask `stop_requested`. From any thread.
+  virtual void request_abort() = 0;
 };
 
 /// How the configs of a known batch are run.

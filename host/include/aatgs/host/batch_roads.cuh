@@ -5,7 +5,10 @@
 #include <aatgs/host/detail/polled_launches.cuh>
 #include <aatgs/host/detail/step_graphs.cuh>
 #include <aatgs/host/detail/waiter.hpp>
+#include <aatgs/host/errors.hpp>
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -26,7 +29,13 @@ class PolledBatchRoad : public BatchRoad<Config, Telemetry> {
     std::size_t collected = 0;
     while (collected < configs.size()) {
       std::size_t started = 0;
-      if (queued < configs.size()) {
+      const bool has_ended = has_ended_;
+      if (has_ended && collected == queued) {
+        throw UseError("running a batch of " + std::to_string(configs.size()) +
+                       " configs, of which another thread aborted those from number " +
+                       std::to_string(queued) + " on: make a new context");
+      }
+      if (queued < configs.size() && !has_ended) {
         started = launch_some(first_ticket + queued, configs.subspan(queued));
         queued += started;
       }
@@ -36,6 +45,10 @@ class PolledBatchRoad : public BatchRoad<Config, Telemetry> {
         waiter.again([this] { launches_.check("running a batch"); });
       }
     }
+  }
+  void request_abort() override {
+    has_ended_ = true;
+    launches_.request_abort();
   }
 
  protected:
@@ -51,6 +64,9 @@ class PolledBatchRoad : public BatchRoad<Config, Telemetry> {
   std::uint32_t slots_;
   detail::PolledLaunches<Telemetry> launches_;
   std::uint64_t end_ = 0;  ///< place of the next config
+
+ private:
+  std::atomic<bool> has_ended_ = false;
 };
 
 /// Block scope: launches with a block for each config, which it reads from mapped memory. A large

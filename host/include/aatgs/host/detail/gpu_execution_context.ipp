@@ -258,8 +258,12 @@ bool GpuExecutionContext<C, T>::run_batch_aside(std::span<const C> configs,
   if (configs.empty() || in_flight() > 0) return false;
   const std::uint64_t begin = TickClock::now();
   try {
-    if (!executor_->try_batch(next_ticket_, configs, results)) return false;
-  } catch (const Error& error) {  // nobody knows what became of each
+    if (!executor_->try_batch(next_ticket_, configs, results)) {
+      // It may have a new road for having tried another.
+      if (executor_->settled() != road_) road_ = executor_.get();
+      return false;
+    }
+  } catch (const std::exception& error) {  // nobody knows what became of each
     road_ = executor_.get();
     next_ticket_ += configs.size();
     accounting_.submitted += configs.size();
