@@ -1039,7 +1039,6 @@ TEST_CASE(
     REQUIRE(ctx.port(1).flush(10s));
     REQUIRE(ctx.shutdown(StopMode::drain, 10s));
     CHECK(ctx.try_queue(hash_order(2)).status == QueueStatus::closed);
-    if (options.executor == ExecutorKind::launch || options.executor == ExecutorKind::graph) return;
     CHECK(ctx.port(1).try_queue(hash_order(2)).status == QueueStatus::closed);
     CHECK(ctx.port(1).poll().has_value());
   });

@@ -22,7 +22,8 @@ auto resident_kernel(bool grid) {
   constexpr unsigned threads = step_block_threads<Step>();
   if constexpr (step_grid_only<Step>()) {
     if (grid) return &device::resident_grid_kernel<Step, Config, Telemetry>;
-    throw OptionError("this step runs in Scope::grid only");
+    throw OptionError(
+        "scope = block for a step that runs in Scope::grid only: set scope = Scope::grid");
   } else {
     auto* kernel = &device::resident_block_kernel<Step, Config, Telemetry>;
     if constexpr (threads >= 64) {
@@ -166,9 +167,11 @@ Executors<Config, Telemetry> make_executors(const Step& step, const ExecutorChoi
                  : make_cpu_triple_buffers<Config, Telemetry>(step, options);
     }
   }
+  const auto orders = std::make_shared<LaunchOrders>(options.device);
   Executors<Config, Telemetry> executors;
   for (std::uint32_t port = 0; port < options.ports; ++port) {
-    executors.push_back(std::make_unique<SingleExecutor<Config, Telemetry, Step>>(step, options));
+    executors.push_back(
+        std::make_unique<SingleExecutor<Config, Telemetry, Step>>(step, options, orders));
   }
   return executors;
 }

@@ -9,6 +9,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <utility>
 
 namespace aatgs {
 
@@ -22,10 +23,12 @@ class SingleExecutor final : public Executor<Config, Telemetry> {
   using Input = typename Kernel::Input;
   using Record = typename Kernel::Record;
 
-  SingleExecutor(const Step& step, const ContextOptions& options)
+  /// `orders`: shared by all ports.
+  SingleExecutor(const Step& step, const ContextOptions& options,
+                 std::shared_ptr<LaunchOrders> orders)
       : options_(options),
         use_graph_(options.executor == ExecutorKind::graph),
-        kernel_(step, options, std::make_shared<LaunchOrders>(options.device)),
+        kernel_(step, options, std::move(orders)),
         pinned_(MemoryKind::mapped, 1, options.device),
         input_(MemoryKind::device, 1, options.device),
         record_(MemoryKind::device, 1, options.device),
@@ -47,23 +50,21 @@ class SingleExecutor final : public Executor<Config, Telemetry> {
     if (full && options_.telemetry_policy == TelemetryPolicy::block) {
       return QueueStatus::telemetry_full;
     }
-    detail::select_device(options_.device);
-    Pinned& io = *pinned_.data();
-    io.input.config = config;
-    io.input.ticket = next_;
-    if (use_graph_) {
-      AATGS_CUDA(cudaGraphLaunch(graph_, stream_.get()), "launching the step's graph");
+    done_.emplace_back();  // before the step runs: there may be no memory
+    try {
+      run(config);
+    } catch (...) {
+      done_.pop_back();
+      throw;
+    }
+    done_.back() = {pinned_.data()->record, next_++};
+    if (!full) return QueueStatus::queued;
+    ++lost_;
+    if (options_.telemetry_policy == TelemetryPolicy::overwrite_oldest) {
+      done_.pop_front();
     } else {
-      enqueue();
+      done_.pop_back();
     }
-    AATGS_CUDA(cudaStreamSynchronize(stream_.get()),
-               "running the step as a single launch" + kernel_.wedged());
-    if (full) ++lost_;
-    if (full && options_.telemetry_policy == TelemetryPolicy::overwrite_oldest) done_.pop_front();
-    if (!full || options_.telemetry_policy == TelemetryPolicy::overwrite_oldest) {
-      done_.push_back({io.record, next_});
-    }
-    ++next_;
     return QueueStatus::queued;
   }
 
@@ -96,13 +97,31 @@ class SingleExecutor final : public Executor<Config, Telemetry> {
   }
   /// Reaches the step at work, too, if that asks.
   void request_abort() override { kernel_.orders().request_abort(); }
-  bool stop(StopMode, std::chrono::nanoseconds) override { return true; }
+  /// Nothing runs between calls; other ports find it ended at their next one.
+  bool stop(StopMode mode, std::chrono::nanoseconds) override {
+    kernel_.orders().has_ended = true;
+    if (mode == StopMode::abort) request_abort();
+    return true;
+  }
 
  private:
   struct Pinned {
     Input input;
     Record record;
   };
+
+  void run(const Config& config) {
+    detail::select_device(options_.device);
+    pinned_.data()->input.config = config;
+    pinned_.data()->input.ticket = next_;
+    if (use_graph_) {
+      AATGS_CUDA(cudaGraphLaunch(graph_, stream_.get()), "launching the step's graph");
+    } else {
+      enqueue();
+    }
+    AATGS_CUDA(cudaStreamSynchronize(stream_.get()),
+               "running the step as a single launch" + kernel_.wedged());
+  }
 
   void enqueue() {
     Pinned& io = *pinned_.data();
