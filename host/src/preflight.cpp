@@ -82,8 +82,8 @@ Finding check_cooperative(const MachineFacts& facts, const ResidentPlan& plan) {
   constexpr const char* name = "cooperative launch";
   if (facts.cooperative_launch) return ok(name, "the device has it");
   return refuse_machine(name, "device " + to_string(plan.device) +
-                                  " has no cooperative launch, which a resident kernel needs: use "
-                                  "another device, or the executor 'launch'");
+                                  " has no cooperative launch, which every kernel of a step needs: "
+                                  "use another device, or the executor 'cpu'");
 }
 
 Finding check_mapped_memory(const MachineFacts& facts, const ResidentPlan& plan) {
@@ -95,8 +95,7 @@ Finding check_mapped_memory(const MachineFacts& facts, const ResidentPlan& plan)
       name, "device " + to_string(plan.device) +
                 (facts.maps_host_memory ? " reaches host memory at other addresses than the host"
                                         : " cannot map host memory") +
-                ", through which a resident kernel is fed: use another device, or the executor "
-                "'launch'");
+                ", through which all kernels are fed: use another device, or the executor 'cpu'");
 }
 
 Finding check_kind(const MachineFacts& facts, const ResidentPlan&) {

@@ -146,10 +146,10 @@ TEST_CASE("preflight: the display watchdog kills a kernel that stays") {
 TEST_CASE("preflight: a device without what a resident kernel needs is used") {
   MachineFacts facts = good_machine();
   facts.cooperative_launch = false;
-  check(facts, plan_of(1), Severity::refuse, "no cooperative launch", "another device");
+  check(facts, plan_of(1), Severity::refuse, "no cooperative launch", "the executor 'cpu'");
   facts = good_machine();
   facts.maps_host_memory = false;
-  check(facts, plan_of(1), Severity::refuse, "cannot map host memory", "another device");
+  check(facts, plan_of(1), Severity::refuse, "cannot map host memory", "the executor 'cpu'");
   facts = good_machine();
   facts.unified_addressing = false;
   check(facts, plan_of(1), Severity::refuse, "at other addresses", "another device");

@@ -8,8 +8,9 @@
 namespace aatgs {
 
 /// Executor `graph_queue`: configs are gathered into CUDA graphs of steps, one of them on its way,
-/// and the host polls for their completions, which a graph publishes together at its end. Grid
-/// scope, for steps that say `grid_sync = false`.
+/// and the host polls for their completions, which a graph publishes together at its end; one of 32
+/// steps or more publishes the first 7 of 8 before. Grid scope, for steps that say
+/// `grid_sync = false`.
 template <class Config, class Telemetry, class Step>
 using GraphQueue = LineExecutor<Config, Telemetry, detail::GraphLine<Config, Telemetry, Step>>;
 
