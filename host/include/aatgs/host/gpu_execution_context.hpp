@@ -59,8 +59,9 @@ class alignas(line_bytes) GpuExecutionContext {
 
   /// Queues a config if there is room. `resident` and `cpu` never wait, allocate or lock in it, but
   /// to bring a parked kernel back; the others launch from it, `launch` and `graph` run the step,
-  /// and `automatic` changes executors in it while it measures. This call, like every other, throws `DeviceError` from
-  /// when it is known that the GPU has failed; completions that came before can be polled first.
+  /// and `automatic` changes executors in it while it measures. This call, like every other, throws
+  /// `DeviceError` from when it is known that the GPU has failed; completions that came before can
+  /// be polled first.
   [[nodiscard]] QueueResult try_queue(const Config& config);
   /// Queues a config, by default as the options' policy and deadline say. If it cannot, the status
   /// names the full ring.
