@@ -3,7 +3,9 @@
 // Over puppets where a GPU has to fail, and over real CPU threads.
 #include <aatgs/host/make_cpu_context.hpp>
 #include <array>
+#include <barrier>
 #include <functional>
+#include <future>
 
 #include "endings_suite.hpp"
 #include "puppet.hpp"
@@ -485,6 +487,27 @@ TEST_CASE("endings: the polls of a port throw because another one ended them all
     REQUIRE(ctx.port(1).try_queue(hash_order(0)).status == QueueStatus::closed);
   }
   CHECK(ctx.port(1).stats().config_overflows == 0);
+}
+
+TEST_CASE("endings: ports that are shut down at once, each by its thread, wait for ever") {
+  const Watchdog watchdog("ports that end at once");
+  for (int round = 0; round < 400; ++round) {
+    ContextOptions options;
+    options.executor = round % 2 == 0 ? ExecutorKind::cpu : ExecutorKind::cpu_triple_buffer;
+    options.ports = 2;
+    options.cpu_threads = 8;
+    options.publish_statistics = false;
+    StepMemory memory(options);
+    TestContext ctx = make_on_cpu(memory, options);
+    std::barrier both(2);
+    const auto end = [&](std::uint32_t port) {
+      both.arrive_and_wait();
+      return ctx.port(port).shutdown(StopMode::abort, 10s);
+    };
+    auto other = std::async(std::launch::async, end, 1U);
+    CHECK(end(0));
+    CHECK(other.get());
+  }
 }
 
 TEST_CASE("endings: 200 aborts from another thread at random moments, and one hangs or miscounts") {

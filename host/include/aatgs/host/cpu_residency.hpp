@@ -11,6 +11,7 @@
 #include <cuda/atomic>
 #include <exception>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -106,6 +107,7 @@ class CpuResidency final : public Residency {
     } else {
       store_shared(&control_.command, static_cast<std::uint32_t>(command));
     }
+    const std::lock_guard lock(joining_);
     threads_.clear();
     return true;
   }
@@ -223,6 +225,7 @@ class CpuResidency final : public Residency {
   bool leaving_ = false;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::atomic<Gate> gate_ = Gate::closed;
+  std::mutex joining_;                 // ports may be shut down at once
   std::vector<std::jthread> threads_;  // last: it must end before what it uses
 };
 
