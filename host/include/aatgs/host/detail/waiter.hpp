@@ -3,6 +3,7 @@
 
 #include <aatgs/runtime/platform.hpp>
 #include <chrono>
+#include <cstdint>
 #include <thread>
 
 namespace aatgs::detail {
@@ -34,7 +35,7 @@ class Waiter {
 
   std::chrono::nanoseconds deadline_;
   std::chrono::steady_clock::time_point begin_, last_check_;
-  unsigned rounds_ = 0;
+  std::uint64_t rounds_ = 0;  // 32 bits come round in minutes, and begin_ would be set anew
 };
 
 }  // namespace aatgs::detail
