@@ -17,6 +17,7 @@
 #include "json_text.hpp"
 #include "metric_lines.hpp"
 #include "metric_queue.hpp"
+#include "stream/deadline.hpp"
 #include "telemetry_file.hpp"
 
 namespace aatgs {
@@ -142,7 +143,7 @@ class TelemetryHandle::Writer {
     std::unique_lock lock(state_);
     stopping_ = true;
     changed_.notify_all();
-    changed_.wait_for(lock, deadline, [&] { return done_; });
+    changed_.wait_until(lock, detail::Deadline(deadline).at(), [&] { return done_; });
   }
 
   /// Leaves the thread to itself where the disk holds it.
@@ -196,7 +197,8 @@ class TelemetryHandle::Writer {
 
   bool wait_for_stop() {
     std::unique_lock lock(state_);
-    return changed_.wait_for(lock, options_.flush_interval, [&] { return stopping_; });
+    const detail::Deadline next_flush(options_.flush_interval);
+    return changed_.wait_until(lock, next_flush.at(), [&] { return stopping_; });
   }
 
   [[nodiscard]] RunMetric stamped(RunMetric metric, std::uint64_t sequence) const {

@@ -578,6 +578,19 @@ TEST_CASE("telemetry: a handle that goes without finalize takes records with it"
   CHECK(of_type(lines, "summary").size() == 1);
 }
 
+TEST_CASE("telemetry: the longest waits that can be asked for end at once") {
+  const Directory directory;
+  TelemetryOptions options = to_file(directory / "run.jsonl");
+  options.flush_interval = std::chrono::milliseconds::max();
+  TelemetryHandle telemetry(options);
+  for (std::uint64_t i = 0; i < 3000; ++i) CHECK(telemetry.record(metric(i)));
+  std::this_thread::sleep_for(50ms);  // enough for a writer that does not wait
+  CHECK(telemetry.status().written == 0);
+  const TelemetryStatus status = telemetry.finalize(std::chrono::milliseconds::max());
+  CHECK(status.finalized);
+  CHECK(status.written == 3000);
+}
+
 TEST_CASE("telemetry: the manifest or a record lacks what it should tell") {
   const Directory directory;
   TelemetryOptions options = to_file(directory / "run.jsonl");

@@ -15,10 +15,11 @@ class Deadline {
  public:
   using Clock = std::chrono::steady_clock;
 
-  explicit Deadline(std::chrono::nanoseconds from_now)
-      : given_(from_now),
-        at_(Clock::now() + std::min<std::chrono::nanoseconds>(from_now, std::chrono::hours(8760))) {
-  }
+  /// Cuts it to a year, in its own unit: the longest milliseconds are no nanoseconds.
+  template <class Duration>
+  explicit Deadline(Duration from_now)
+      : given_(std::clamp<Duration>(from_now, Duration::zero(), std::chrono::hours(8760))),
+        at_(Clock::now() + given_) {}
   /// What it was made with, for messages.
   [[nodiscard]] std::chrono::nanoseconds given() const { return given_; }
   [[nodiscard]] Clock::time_point at() const { return at_; }
