@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <aatgs/host/run_trace.hpp>
 #include <algorithm>
+#include <cstdlib>
 #include <span>
 #include <tuple>
 
@@ -144,7 +145,8 @@ ClockMap::ClockMap(const std::vector<TicketTimes>& times, bool same_clock) {
   for (std::size_t i = 0; i < times.size(); ++i) {
     Bounds narrower = bounds;
     narrower.add(times[i]);
-    if (i - first == window || narrower.low > narrower.high) {
+    // One whose own bounds contradict each other, as a long step's may, gives a point by itself.
+    if (i != first && (i - first == window || narrower.low > narrower.high)) {
       add_point(bounds, times[first + (i - first) / 2].taken_ns);
       narrower = Bounds{};
       narrower.add(times[i]);
@@ -156,9 +158,9 @@ ClockMap::ClockMap(const std::vector<TicketTimes>& times, bool same_clock) {
 }
 
 void ClockMap::add_point(const Bounds& bounds, std::uint64_t at) {
-  const std::int64_t width = std::max<std::int64_t>(bounds.high - bounds.low, 0);
+  const std::int64_t width = bounds.high - bounds.low;
   points_.push_back({at, bounds.low + width / 2});
-  uncertainty_ns_ = std::max(uncertainty_ns_, static_cast<std::uint64_t>(width) / 2);
+  uncertainty_ns_ = std::max(uncertainty_ns_, static_cast<std::uint64_t>(std::abs(width)) / 2);
 }
 
 std::uint64_t ClockMap::to_host(std::uint64_t executor_ns) const {
@@ -214,8 +216,10 @@ void RunTrace::add(const WorkerEvents& events) {
 
 std::string RunTrace::to_chrome() const {
   ChromeTrace trace;
+  // Without a ticket nobody knows where on the host's clock the events lie.
+  const std::uint64_t without_clock = times_.empty() ? events_.size() : 0;
   std::string notes = "{\"left_out\":" + std::to_string(left_out_) +
-                      ",\"events_left_out\":" + std::to_string(events_left_out_);
+                      ",\"events_left_out\":" + std::to_string(events_left_out_ + without_clock);
   if (times_.empty()) return trace.whole(notes + "}");
   std::vector<TicketTimes> times = times_;
   std::sort(times.begin(), times.end(), [](const TicketTimes& a, const TicketTimes& b) {

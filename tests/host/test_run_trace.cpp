@@ -139,6 +139,37 @@ TEST_CASE(
   CHECK(parsed["otherData"]["clock_uncertainty_ns"] < 3000);
 }
 
+TEST_CASE(
+    "run trace: a step so long that its own bounds contradict each other moves all before it") {
+  // A second, in which the clocks part by 40 us, and calls of 10 us.
+  constexpr std::uint64_t second = 1'000'000'000;
+  constexpr std::uint64_t ahead = 72 * second;  // the executor's clock
+  std::vector<TicketTimes> times{{0, 5 * second, 5 * second + 1000, ahead + 5 * second + 3000,
+                                  ahead + 5 * second + 3100, ahead + 6 * second + 30'000,
+                                  6 * second - 10'000, 6 * second - 4000, CompletionStatus::ok}};
+  for (std::uint64_t ticket = 1; ticket < 5; ++ticket) {
+    const std::uint64_t now = 6 * second + ticket * 100'000;
+    const std::uint64_t executor = now + ahead + 40'000;
+    times.push_back({ticket, now, now + 1000, executor + 3000, executor + 3100, executor + 5000,
+                     now + 6000, now + 9000, CompletionStatus::ok});
+  }
+  const ClockMap clock(times, false);
+  // Taken 3 us after it was queued, and finished 34 us after it was seen: 31 us apart.
+  CHECK(clock.uncertainty_ns() == 15'500);
+  const std::uint64_t before = clock.to_host(ahead + 4 * second);
+  CHECK(before > 4 * second - 40'000);
+  CHECK(before < 4 * second + 40'000);
+}
+
+TEST_CASE("run trace: events are left out without a word where no ticket was seen") {
+  RunTrace trace(true);
+  WorkerEvents events;
+  events.events.resize(3);
+  events.dropped = 2;
+  trace.add(events);
+  CHECK(json::parse(trace.to_chrome())["otherData"]["events_left_out"] == 5);
+}
+
 TEST_CASE("run trace: a ticket that was never queued, or came after the last that fits, is shown") {
   RunTrace trace(true, 2);
   Completion<std::uint32_t> done;

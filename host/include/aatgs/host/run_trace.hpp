@@ -35,7 +35,8 @@ class ClockMap {
   ClockMap(const std::vector<TicketTimes>& times, bool same_clock);
 
   [[nodiscard]] std::uint64_t to_host(std::uint64_t executor_ns) const;
-  /// Largest half width of the bounds: no time is off by more, as far as clocks are steady.
+  /// Largest half width of the bounds, or of what two of one ticket contradict each other by: no
+  /// time is off by more, as far as clocks are steady.
   [[nodiscard]] std::uint64_t uncertainty_ns() const { return uncertainty_ns_; }
 
  private:
@@ -90,7 +91,8 @@ class RunTrace {
   /// one another. With events, a track of each SM or thread too, and further ones where it ran
   /// several configs at once, and one of the resident kernel's presence. What an executor did lies
   /// between the calls that queued and polled it, to which it is cut where the clocks are not known
-  /// well enough. Tickets that never ran (lost ones) are left out.
+  /// well enough. Tickets that never ran (lost ones) are left out, and events where no ticket was
+  /// seen.
   [[nodiscard]] std::string to_chrome() const;
 
  private:
