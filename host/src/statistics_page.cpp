@@ -59,7 +59,10 @@ bool is_to_be_kept() {
   return value != nullptr && std::string_view(value) == "1";
 }
 
+/// Those that are long dead; once in a process, with its first page.
 void remove_old_pages(const std::string& directory) {
+  static std::atomic_flag is_done;
+  if (is_done.test_and_set()) return;
   try {
     remove_dead_statistics_pages(directory, std::chrono::minutes(10));
   } catch (const InputError&) {  // others' pages may stay: this context has nothing to do with them
@@ -137,6 +140,7 @@ StatisticsPage::~StatisticsPage() {
 
 bool StatisticsPage::open(const std::string& directory) {
   header_.pid = static_cast<std::uint32_t>(::getpid());
+  remove_old_pages(directory);  // first: they may take the room
   std::string path;
   const int file = create(directory, header_.pid, header_.number, path);
   int error = file < 0 ? errno : 0;
@@ -158,7 +162,6 @@ bool StatisticsPage::open(const std::string& directory) {
   }
   where_ = std::move(path);  // a copy could find no memory, and would leave the file behind
   layout_ = static_cast<StatisticsPageLayout*>(memory);
-  if (header_.number == 0) remove_old_pages(directory);
   return true;
 }
 

@@ -164,8 +164,10 @@ std::size_t remove_dead_statistics_pages(const std::string& directory,
   const std::uint64_t now = host_now_ns();
   for (const PublishedContext& page : read_statistics_pages(directory)) {
     if (page.owner != PageOwner::dead) continue;
-    const std::uint64_t age = now - std::min(now, page.report.published_ns);
-    if (age < static_cast<std::uint64_t>(older_than.count())) continue;
+    // The clock began anew with the machine: a report from later than now is one from before that.
+    const bool is_older = page.report.published_ns > now;
+    const std::uint64_t age = now - page.report.published_ns;
+    if (!is_older && age < static_cast<std::uint64_t>(older_than.count())) continue;
     const std::string path = directory + "/" + page.name;
     if (::unlink(path.c_str()) == 0) {
       ++count;

@@ -88,8 +88,9 @@ struct PublishedContext {
 /// Throws `InputError` if the directory cannot be read.
 std::vector<PublishedContext> read_statistics_pages(const std::string& directory);
 
-/// Removes the pages of dead processes whose last report is at least this old; returns how many.
-/// Throws `InputError` if the directory cannot be read, or a page not removed.
+/// Removes the pages of dead processes whose last report is at least this old, or surely from
+/// before the machine was last started; returns how many. Throws `InputError` if the directory
+/// cannot be read, or a page not removed.
 std::size_t remove_dead_statistics_pages(const std::string& directory,
                                          std::chrono::nanoseconds older_than);
 
