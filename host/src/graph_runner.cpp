@@ -148,6 +148,7 @@ std::uint64_t GraphRunner::submit(const std::shared_ptr<GraphState>& graph) {
   }
   rank(*graph);
   const TaskDispatch dispatch = graph->choice.next();
+  std::list<std::shared_ptr<GraphState>> place{graph};  // once it is queued nothing may fail
   const QueueResult queued = context_.queue({graph->memory.view(dispatch == TaskDispatch::fixed)});
   if (queued.status == QueueStatus::closed) {
     throw UseError("submit after the scheduler was shut down: make a new one");
@@ -160,7 +161,7 @@ std::uint64_t GraphRunner::submit(const std::shared_ptr<GraphState>& graph) {
   }
   graph->in_flight = true;
   graph->dispatch = dispatch;
-  queued_.push_back(graph);
+  queued_.splice(queued_.end(), place);
   return queued.ticket;
 }
 
@@ -184,7 +185,11 @@ GraphReport GraphRunner::collect(const Completion<TaskGraphSummary>& done) {
   queued_.pop_front();
   const TaskRunEnd end = done.telemetry.end;
   // A task that waits for ever keeps its slot; others may be on their way and use the rest.
-  if (end == TaskRunEnd::stalled && queued_.empty()) world_->prepare();
+  if (end == TaskRunEnd::stalled) keeps_slots_ = true;
+  if (keeps_slots_ && queued_.empty()) {
+    world_->prepare();
+    keeps_slots_ = false;
+  }
   if (end == TaskRunEnd::stuck || end == TaskRunEnd::stopped) broken_ = end;
   learn(done.telemetry);
   return report;
@@ -201,10 +206,16 @@ void GraphRunner::learn(const TaskGraphSummary& summary) {
 }
 
 std::string explain(const TaskPlan& plan, std::span<const TaskOutcome> outcomes, TaskId id) {
+  plan.require(id, "explain");
   std::string text;
   for (std::uint32_t steps = 0; steps <= plan.size(); ++steps) {
-    const TaskOutcome& outcome = outcomes[id];
     text += "task '" + plan.task(id).name + "' ";
+    if (id >= outcomes.size()) {
+      throw UseError("explain task " + std::to_string(id) + " by " +
+                     std::to_string(outcomes.size()) +
+                     " outcomes: give those of all tasks, as a prepared graph tells them");
+    }
+    const TaskOutcome& outcome = outcomes[id];
     if (outcome.status == TaskStatus::failed) {
       return text + "failed with code " + std::to_string(outcome.code);
     }

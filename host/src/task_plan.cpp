@@ -57,8 +57,8 @@ TaskId TaskPlan::add(PlannedTask task) {
 void TaskPlan::require(TaskId id, const char* what) const {
   if (id < size()) return;
   throw UseError(std::string(what) + " names task " + std::to_string(id) +
-                 ", but the graph has tasks 0 to " + std::to_string(size()) +
-                 " less one: use an id that adding a task to this graph returned");
+                 ", but the graph has only " + std::to_string(size()) +
+                 ": use an id that adding a task to this graph returned");
 }
 
 void TaskPlan::add_dependency(TaskId before, TaskId after) {

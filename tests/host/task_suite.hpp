@@ -171,6 +171,8 @@ TEST_CASE("tasks: several graphs on their way are mixed up, or one twice at once
     CHECK_THROWS_WITH_AS(scheduler->submit(graph_a), doctest::Contains("on its way"), UseError);
     CHECK_THROWS_WITH_AS(graph_a.config<CheckStep>(0).stamp = 1, doctest::Contains("on its way"),
                          UseError);
+    CHECK_THROWS_WITH_AS(static_cast<void>(graph_a.result<CheckStep>(0)),
+                         doctest::Contains("on its way"), UseError);
     const std::uint64_t second = scheduler->submit(graph_c);
     CHECK(scheduler->in_flight() == 2);
     const auto one = scheduler->wait(20s);
@@ -350,6 +352,27 @@ TEST_CASE("tasks: one that waits for what nobody will do hangs the run, or keeps
   }
 }
 
+TEST_CASE("tasks: one that waits in vain keeps its slot where others were queued behind it") {
+  Buffer<std::uint32_t> done = test_buffer<std::uint32_t>(1);
+  TestGraph bad;
+  bad.add<OddStep>("waits in vain", {1, 0});
+  TestGraph good;
+  good.add<OddStep>("spawns", {2, 1});
+  auto scheduler = make_test_scheduler(test_steps(OddStep{done.data()}), {.spawn_slots = 4});
+  auto waits = scheduler->prepare(bad);
+  auto spawns = scheduler->prepare(good);
+  for (int run = 0; run < 6; ++run) {
+    CAPTURE(run);
+    scheduler->submit(waits);
+    scheduler->submit(spawns);
+    const auto first = scheduler->wait(20s);
+    REQUIRE(first);
+    CHECK(first->summary.end == TaskRunEnd::stalled);
+    CHECK(first->summary.refused == 0);
+    CHECK(scheduler->wait(20s));
+  }
+}
+
 inline SchedulerOptions one_worker_in_given_order() {
   SchedulerOptions options;
   options.order = TaskOrder::given;
@@ -408,11 +431,16 @@ TEST_CASE("tasks: graphs and configs that cannot be are run") {
   TestGraph circle;
   circle.add<CheckStep>("egg", {});
   circle.add<CheckStep>("hen", {}, {0});
+  CHECK_THROWS_WITH_AS(circle.add<CheckStep>("behind nothing", {}, {0, 2}),
+                       doctest::Contains("names task 2, but the graph has only 2"), UseError);
+  CHECK(circle.plan().size() == 2);
   circle.add_dependency(1, 0);
   CHECK_THROWS_WITH_AS(static_cast<void>(scheduler->prepare(circle)), doctest::Contains("'egg'"),
                        UseError);
   auto graph = scheduler->prepare(random.graph);
   CHECK_THROWS_WITH_AS(static_cast<void>(graph.config<CheckStep>(10)), doctest::Contains("task 10"),
+                       UseError);
+  CHECK_THROWS_WITH_AS(static_cast<void>(graph.explain(10)), doctest::Contains("task 10"),
                        UseError);
   for (const std::uint32_t slots : {0U, 3U, 1U << 21}) {
     CHECK_THROWS_AS(make_test_scheduler(random.steps(), {.spawn_slots = slots}), OptionError);

@@ -49,6 +49,18 @@ TEST_CASE("task plan: a dependency on a task that is not there, or on itself, is
   CHECK_THROWS_WITH_AS(plan.add_dependency(0, 0), doctest::Contains("'only'"), UseError);
 }
 
+TEST_CASE("task plan: a task that is not there is read, or what is thrown is not of the library") {
+  const TaskPlan plan = named({"only"});
+  const std::vector<TaskOutcome> outcomes(1);
+  const char* const names = "names task 1, but the graph has only 1";
+  CHECK_THROWS_WITH_AS(static_cast<void>(plan.task(1)), doctest::Contains(names), UseError);
+  CHECK_THROWS_WITH_AS(static_cast<void>(plan.dependents(1)), doctest::Contains(names), UseError);
+  CHECK_THROWS_WITH_AS(static_cast<void>(explain(plan, outcomes, 1)), doctest::Contains(names),
+                       UseError);
+  CHECK_THROWS_WITH_AS(static_cast<void>(explain(plan, {}, 0)), doctest::Contains("0 outcomes"),
+                       UseError);
+}
+
 TEST_CASE("task plan: parts and priorities that cannot be are taken, and wrap") {
   TaskPlan plan;
   CHECK_THROWS_WITH_AS(plan.add({.name = "none", .parts = 0}), doctest::Contains("'none'"),

@@ -5,7 +5,7 @@
 #include <aatgs/host/gpu_execution_context.hpp>
 #include <aatgs/host/task_memory.hpp>
 #include <aatgs/host/task_plan.hpp>
-#include <deque>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -105,12 +105,14 @@ class GraphRunner {
   std::vector<double> type_ns_;
   std::uint64_t reranked_ = 0;
   TaskRunEnd broken_ = TaskRunEnd::none;  ///< by a run after which no other can be
-  std::deque<std::shared_ptr<GraphState>> queued_;
+  bool keeps_slots_ = false;              ///< by a stalled run, until nothing is on its way
+  std::list<std::shared_ptr<GraphState>> queued_;
   std::vector<std::shared_ptr<GraphState>> graphs_;  ///< all, until `make_room` or the end
   Context context_;
 };
 
 /// Why a task did not complete, by the names of the tasks that led to it; or what it came to.
+/// Throws `UseError` for one that is not in the plan, or has no outcome.
 std::string explain(const TaskPlan& plan, std::span<const TaskOutcome> outcomes, TaskId id);
 
 }  // namespace aatgs

@@ -65,9 +65,18 @@ class TaskPlan {
   void add_dependency(TaskId before, TaskId after);
 
   [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(tasks_.size()); }
-  [[nodiscard]] const PlannedTask& task(TaskId id) const { return tasks_.at(id); }
-  /// What depends on `id`; as often as that was said.
-  [[nodiscard]] std::span<const TaskId> dependents(TaskId id) const { return dependents_.at(id); }
+  /// Throws `UseError` that says `what` names a task which is not in the plan, if that is so.
+  void require(TaskId id, const char* what) const;
+  /// Throws as `require` does.
+  [[nodiscard]] const PlannedTask& task(TaskId id) const {
+    require(id, "a look at a task");
+    return tasks_[id];
+  }
+  /// What depends on `id`; as often as that was said. Throws as `require` does.
+  [[nodiscard]] std::span<const TaskId> dependents(TaskId id) const {
+    require(id, "a look at dependents");
+    return dependents_[id];
+  }
 
   /// Each task after all that it depends on. Throws `UseError` that names a cycle if there is one.
   [[nodiscard]] std::vector<TaskId> order() const;
@@ -86,7 +95,6 @@ class TaskPlan {
   [[nodiscard]] std::string to_dot(std::span<const TaskOutcome> outcomes = {}) const;
 
  private:
-  void require(TaskId id, const char* what) const;
   /// Time from the begin of each task to the end of the graph, with workers enough.
   [[nodiscard]] std::vector<double> ranks(std::span<const double> type_ns) const;
   [[nodiscard]] std::string describe_cycle(std::span<const std::uint32_t> waits) const;

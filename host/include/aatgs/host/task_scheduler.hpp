@@ -24,10 +24,12 @@ struct TaskOptions {
 template <class S>
 class TaskGraph {
  public:
-  /// Adds a task that runs `Step` with `config` after `dependencies`. Throws `UseError`.
+  /// Adds a task that runs `Step` with `config` after `dependencies`. Throws `UseError`, and then
+  /// adds nothing.
   template <class Step>
   TaskId add(std::string name, const typename Step::Config& config,
              std::span<const TaskId> dependencies = {}, const TaskOptions& options = {}) {
+    for (const TaskId before : dependencies) plan_.require(before, "a dependency");
     PlannedTask task;
     task.name = std::move(name);
     task.type = S::template type_of<Step>();
@@ -73,26 +75,23 @@ class PreparedGraph {
   /// while a run is on its way.
   template <class Step>
   [[nodiscard]] typename Step::Config& config(TaskId id) {
-    require_type<Step>(id, "config");
-    if (state_->in_flight) {
-      throw UseError("config of task '" + state_->plan.task(id).name +
-                     "' while its graph is on its way: wait for that run first");
-    }
+    require<Step>(id, "config");
     return *reinterpret_cast<typename Step::Config*>(state_->memory.configs() +
                                                      state_->plan.task(id).config_at);
   }
 
-  /// Of the last run. Throw `UseError` as `config` does.
+  /// Of the last run. Throws `UseError` as `config` does.
   template <class Step>
   [[nodiscard]] typename Step::Result result(TaskId id) const {
-    require_type<Step>(id, "result");
+    require<Step>(id, "result");
     typename Step::Result result;
     state_->memory.read_result(&result, sizeof(result), state_->plan.task(id).result_at);
     return result;
   }
   /// What became of each task in the last run. On CPU threads not while a run is on its way.
   [[nodiscard]] std::vector<TaskOutcome> outcomes() const { return state_->memory.outcomes(); }
-  /// Why a task did not complete, by the names of the tasks that led to it.
+  /// Why a task did not complete, by the names of the tasks that led to it. Throws `UseError` for
+  /// one that is not in the graph.
   [[nodiscard]] std::string explain(TaskId id) const {
     return aatgs::explain(state_->plan, outcomes(), id);
   }
@@ -101,14 +100,17 @@ class PreparedGraph {
 
  private:
   template <class Step>
-  void require_type(TaskId id, const char* what) const {
-    if (id >= state_->plan.size()) {
-      throw UseError(std::string(what) + " of task " + std::to_string(id) +
-                     ": the graph has only " + std::to_string(state_->plan.size()));
+  void require(TaskId id, const char* what) const {
+    state_->plan.require(id, what);
+    const PlannedTask& task = state_->plan.task(id);
+    if (task.type != S::template type_of<Step>()) {
+      throw UseError(std::string(what) + " of task '" + task.name +
+                     "' as that of another step: name the step that it was added with");
     }
-    if (state_->plan.task(id).type == S::template type_of<Step>()) return;
-    throw UseError(std::string(what) + " of task '" + state_->plan.task(id).name +
-                   "' as that of another step: name the step that it was added with");
+    if (state_->in_flight) {
+      throw UseError(std::string(what) + " of task '" + task.name +
+                     "' while its graph is on its way: wait for that run first");
+    }
   }
 
   std::shared_ptr<GraphState> state_;
