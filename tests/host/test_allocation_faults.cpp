@@ -3,7 +3,7 @@
 // to.
 #include <doctest/doctest.h>
 
-#include <aatgs/host/make_cpu_context.hpp>
+#include <aatgs/host/make_cpu_scheduler.hpp>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -224,6 +224,36 @@ TEST_CASE("allocation: what preflight reckons with is not what is asked for") {
   const std::size_t before = memory_bytes;
   const ResidentMemory memory(MemoryKind::host, options, sizes, 10);
   CHECK(memory_bytes - before == needs.shared_bytes + needs.workers_bytes);
+}
+
+struct NoTask {
+  static constexpr bool spawns = false;
+  struct Config {};
+  template <class Group>
+  void operator()(Group&, const Config&) const {}
+};
+
+TEST_CASE("allocation: one fails in the submission of a graph, which then runs without a place") {
+  SchedulerOptions options;
+  options.context = two_threads(Scope::grid);
+  auto scheduler = make_cpu_scheduler(Steps<NoTask>(NoTask{}), options);
+  TaskGraph<Steps<NoTask>> graph;
+  graph.add<NoTask>("nothing", {});
+  auto prepared = scheduler->prepare(graph);
+  long failures = 0;
+  for (int run = 0; run < 100; ++run) {  // not every place may ask for memory
+    allocations_until_failure = 1;
+    try {
+      scheduler->submit(prepared);
+    } catch (const std::bad_alloc&) {
+      ++failures;
+    }
+    allocations_until_failure = 0;
+    REQUIRE(scheduler->context().stats().in_flight == scheduler->in_flight());
+    if (scheduler->in_flight() == 0) scheduler->submit(prepared);
+    CHECK(scheduler->wait(20s));
+  }
+  CHECK(failures > 0);
 }
 
 TEST_CASE("allocation: queueing and polling ask for memory, which may be gone") {
