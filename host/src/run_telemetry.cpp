@@ -53,11 +53,11 @@ TelemetryOptions checked(TelemetryOptions options) {
   }
   if (!std::has_single_bit(options.queue_records) || options.queue_records < 2) {
     throw OptionError("queue_records = " + std::to_string(options.queue_records) +
-                      " is not a power of two of at least 2");
+                      " is not a power of two of at least 2: choose one, such as 4096");
   }
   if (options.flush_interval <= std::chrono::milliseconds(0)) {
     throw OptionError("flush_interval = " + std::to_string(options.flush_interval.count()) +
-                      " ms is not above 0");
+                      " ms is not above 0: give 1 ms or more, such as 5");
   }
   if (!options.options_json.empty() && !is_json(options.options_json)) {
     throw OptionError("options_json = " + options.options_json.substr(0, 200) +
@@ -94,6 +94,7 @@ class TelemetryHandle::Writer {
     try {
       self->thread_ = std::thread([self] { self->run(); });
     } catch (const std::system_error& e) {
+      self->file_.discard();  // it would keep the next run out
       throw Error("starting the telemetry writer's thread failed: " + std::string(e.what()) +
                   "; let the process have more threads");
     }

@@ -118,6 +118,11 @@ bool TelemetryFile::close() {
   return synced && closed;
 }
 
+void TelemetryFile::discard() {
+  std::error_code ignored;
+  if (regular_) fs::remove(path_, ignored);
+}
+
 bool TelemetryFile::sync() {
   return !regular_ || ::fsync(descriptor_) == 0 || fail("fsync", errno);
 }

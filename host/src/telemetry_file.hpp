@@ -27,6 +27,8 @@ class TelemetryFile {
 
   /// Waits for the disk and closes the file.
   bool close();
+  /// Removes the first part, in which nothing is yet.
+  void discard();
 
   [[nodiscard]] std::uint64_t size() const { return size_; }  ///< of this part, in bytes
   [[nodiscard]] std::uint64_t part() const { return part_; }

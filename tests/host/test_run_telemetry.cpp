@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/resource.h>
@@ -659,18 +660,35 @@ TEST_CASE("telemetry: a file that cannot be had, or an earlier run's, is not ref
   CHECK(refusal<InputError>(options).find("Not a directory") != std::string::npos);
 }
 
+TEST_CASE("telemetry: where no thread can be made, a file stays and keeps the next run out") {
+  const Directory directory;
+  const TelemetryOptions options = to_file(directory / "run.jsonl");
+  pthread_attr_t usual{};
+  REQUIRE(pthread_getattr_default_np(&usual) == 0);
+  pthread_attr_t huge{};
+  REQUIRE(pthread_attr_init(&huge) == 0);
+  REQUIRE(pthread_attr_setstacksize(&huge, std::size_t{1} << 60) == 0);  // nobody has that
+  REQUIRE(pthread_setattr_default_np(&huge) == 0);
+  CHECK(refusal<Error>(options).find("starting the telemetry writer's thread failed") == 0);
+  REQUIRE(pthread_setattr_default_np(&usual) == 0);
+  CHECK_FALSE(fs::exists(options.file));
+  CHECK(TelemetryHandle(options).finalize(60s).finalized);
+}
+
 TEST_CASE("telemetry: an option that cannot work is taken") {
   const Directory directory;
   const TelemetryOptions good = to_file(directory / "run.jsonl");
   TelemetryOptions options = good;
   options.queue_records = 1000;
-  CHECK(refusal<OptionError>(options).find("queue_records = 1000") == 0);
+  CHECK(refusal<OptionError>(options) ==
+        "queue_records = 1000 is not a power of two of at least 2: choose one, such as 4096");
   options = good;
   options.rotate_bytes = 1000;
   CHECK(refusal<OptionError>(options).find("rotate_bytes = 1000") == 0);
   options = good;
   options.flush_interval = 0ms;
-  CHECK(refusal<OptionError>(options).find("flush_interval = 0 ms") == 0);
+  CHECK(refusal<OptionError>(options) ==
+        "flush_interval = 0 ms is not above 0: give 1 ms or more, such as 5");
   options = good;
   options.options_json = "{slots: 4}";
   CHECK(refusal<OptionError>(options).find("options_json = {slots: 4}") == 0);
