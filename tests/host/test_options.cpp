@@ -156,6 +156,24 @@ TEST_CASE("options: make_cpu_context takes an executor that it cannot make") {
   CHECK(refusal([](ContextOptions& o) { o.executor = ExecutorKind::cpu_triple_buffer; }).empty());
 }
 
+struct GridOnlyStep {
+  static constexpr bool grid_only = true;
+  template <class Group>
+  void operator()(Group&, const int&, int&) const {}
+};
+
+TEST_CASE("options: a step for grid scope alone is run in block scope") {
+  for (const auto kind : {ExecutorKind::cpu, ExecutorKind::cpu_triple_buffer}) {
+    ContextOptions options;
+    options.executor = kind;
+    options.cpu_threads = 1;
+    CHECK_THROWS_WITH_AS((make_cpu_context<int, int>(GridOnlyStep{}, options)),
+                         doctest::Contains("scope = block"), OptionError);
+    options.scope = Scope::grid;
+    CHECK_NOTHROW((make_cpu_context<int, int>(GridOnlyStep{}, options)));
+  }
+}
+
 TEST_CASE("options: a name is parsed as another one, or an unknown one is taken") {
   for (const auto kind :
        {ExecutorKind::automatic, ExecutorKind::resident, ExecutorKind::launch_queue,

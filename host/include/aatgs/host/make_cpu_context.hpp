@@ -21,6 +21,14 @@ constexpr bool is_device_only() {
   }
 }
 
+/// Throws `OptionError` for a step that is for grid scope alone (`grid_only`) in block scope.
+template <class Step>
+void check_scope_of(const ContextOptions& options) {
+  if (!step_grid_only<Step>() || options.scope == Scope::grid) return;
+  throw OptionError("scope = " + std::string(to_string(options.scope)) +
+                    " for a step that says grid_only = true: give Scope::grid");
+}
+
 /// The cpu executor for a step, by ports.
 template <class Config, class Telemetry, class Step>
 std::vector<std::unique_ptr<Executor<Config, Telemetry>>> make_cpu_executors(
@@ -67,6 +75,7 @@ GpuExecutionContext<Config, Telemetry> make_cpu_context(const Step& step,
   require_message<Telemetry>();
   require_step<Step>();
   check_options(options);
+  check_scope_of<Step>(options);
   if (options.executor == ExecutorKind::cpu_triple_buffer) {
     return {make_cpu_triple_buffers<Config, Telemetry>(step, options),
             {ExecutorKind::cpu_triple_buffer, "the program asked for streams of host threads"},
