@@ -154,10 +154,10 @@ std::uint64_t GraphRunner::submit(const std::shared_ptr<GraphState>& graph) {
     throw UseError("submit after the scheduler was shut down: make a new one");
   }
   if (!queued) {
-    throw TimeoutError(
-        "the config ring had no room for a graph for as long as queue_deadline says: "
-        "wait for some of the " +
-        std::to_string(queued_.size()) + " on their way first");
+    throw TimeoutError("the config ring had no room for a graph within queue_deadline = " +
+                       std::to_string(options_.context.queue_deadline.count()) +
+                       " ns: wait for some of the " + std::to_string(queued_.size()) +
+                       " on their way first");
   }
   graph->in_flight = true;
   graph->dispatch = dispatch;

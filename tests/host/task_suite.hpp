@@ -446,6 +446,10 @@ TEST_CASE("tasks: graphs and configs that cannot be are run") {
     CHECK_THROWS_AS(make_test_scheduler(random.steps(), {.spawn_slots = slots}), OptionError);
   }
   CHECK_THROWS_AS(make_test_scheduler(random.steps(), {.most_tasks = 0}), OptionError);
+  SchedulerOptions no_device;
+  no_device.context.device = -1;
+  CHECK_THROWS_WITH_AS(make_test_scheduler(random.steps(), no_device),
+                       doctest::Contains("device = -1"), OptionError);
   CHECK(scheduler->run(graph).all_completed());
   CHECK(scheduler->context().shutdown(StopMode::drain));
   CHECK_THROWS_AS(scheduler->submit(graph), UseError);
@@ -499,6 +503,25 @@ inline void check_abort(TaskScheduler<TestSteps>& scheduler, const TestGraph& gr
   const auto stats = scheduler.context().stats();
   CHECK(stats.submitted == stats.completed + stats.failed + stats.dropped);
   CHECK_THROWS_AS(scheduler.submit(prepared), UseError);
+}
+
+TEST_CASE("tasks: a run that does not end in time does not say what to do, or a full ring") {
+  TestGraph graph;
+  graph.add<LongStep>("long", {0});
+  SchedulerOptions options;
+  options.context.queue_deadline = 7us;
+  options.context.config_slots = options.context.telemetry_slots = 2;
+  auto scheduler = make_test_scheduler(test_steps(LongStep{}), options);
+  auto prepared = scheduler->prepare(graph);
+  std::vector<PreparedGraph<TestSteps>> others;
+  for (int i = 0; i < 4; ++i) others.push_back(scheduler->prepare(graph));
+  CHECK_THROWS_WITH_AS(scheduler->run(prepared, 5ms),
+                       doctest::Contains("its deadline of 5000000 ns"), TimeoutError);
+  const auto submit_all = [&] {
+    for (auto& other : others) scheduler->submit(other);
+  };
+  CHECK_THROWS_WITH_AS(submit_all(), doctest::Contains("queue_deadline = 7000 ns"), TimeoutError);
+  CHECK(scheduler->context().shutdown(StopMode::abort, 10s));
 }
 
 TEST_CASE("tasks: an abort waits for a graph that does not end") {

@@ -20,11 +20,10 @@ std::unique_ptr<TaskWorldMemory> make_task_world(MemoryKind kind, const Schedule
       options.context.device);
 }
 
-/// The options of a scheduler's context; `executor` is what stands behind it.
-inline ContextOptions task_context_options(const SchedulerOptions& options, ExecutorKind executor) {
+/// The options of a scheduler's context, checked.
+inline ContextOptions task_context_options(const SchedulerOptions& options) {
   ContextOptions context = options.context;
   context.scope = Scope::grid;
-  context.executor = executor;
   check_options(context);
   if (context.telemetry_policy != TelemetryPolicy::block) {
     throw OptionError("a scheduler needs the report of every run: leave telemetry_policy at block");
@@ -45,7 +44,7 @@ template <class... Step>
 std::unique_ptr<TaskScheduler<Steps<Step...>>> make_cpu_scheduler(
     const Steps<Step...>& steps, const SchedulerOptions& options = {}) {
   using S = Steps<Step...>;
-  const ContextOptions context = detail::task_context_options(options, options.context.executor);
+  const ContextOptions context = detail::task_context_options(options);
   auto world = detail::make_task_world<S>(MemoryKind::host, options);
   const TaskGraphStep<S> step(steps, world->world());
   return std::make_unique<TaskScheduler<S>>(

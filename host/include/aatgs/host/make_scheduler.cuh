@@ -14,12 +14,13 @@ template <class... Step>
 std::unique_ptr<TaskScheduler<Steps<Step...>>> make_scheduler(
     const Steps<Step...>& steps, const SchedulerOptions& options = {}) {
   using S = Steps<Step...>;
+  ContextOptions context = detail::task_context_options(options);
   ExecutorChoice choice = choose_executor(options.context.executor, options.context.device);
   if (choice.kind != ExecutorKind::resident && choice.kind != ExecutorKind::cpu) {
     throw OptionError("a scheduler on executor '" + std::string(to_string(choice.kind)) +
                       "': its workers wait for each other, so give it resident, cpu or automatic");
   }
-  const ContextOptions context = detail::task_context_options(options, choice.kind);
+  context.executor = choice.kind;
   const bool on_gpu = choice.kind == ExecutorKind::resident;
   auto world = detail::make_task_world<S>(on_gpu ? MemoryKind::device : MemoryKind::host, options);
   const TaskGraphStep<S> step(steps, world->world());

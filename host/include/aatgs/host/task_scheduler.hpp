@@ -142,7 +142,9 @@ class TaskScheduler : public GraphRunner {
     submit(graph);
     if (auto report = wait(deadline)) return *report;
     throw TimeoutError("a graph of " + std::to_string(graph.plan().size()) +
-                       " tasks did not end within its deadline; " + context().hang_report());
+                       " tasks did not end within its deadline of " +
+                       std::to_string(deadline.count()) + " ns (" + context().hang_report() +
+                       "): give it more time, or wait for it");
   }
 };
 
