@@ -106,8 +106,9 @@ struct ContextOptions {
   /// Whether `aatgs_stats` can watch the context (see host/statistics_page.hpp).
   bool publish_statistics = true;
   /// Events of workers that are kept until `read_events`, 64 bytes each; 0: none, else a power of
-  /// two from 1024 on, and at least 64 for each worker so that none is left without room. With the
-  /// executors resident and cpu.
+  /// two from 1024 on. A worker takes room for 32 at a time, so with fewer than 64 for each worker
+  /// some may find none: their events are dropped, and counted. With the executors resident and
+  /// cpu.
   std::uint32_t event_slots = 0;
   std::uint64_t first_ticket = 0;  ///< at most `max_first_ticket`
 };
