@@ -41,7 +41,6 @@ class Memory {
 
   [[nodiscard]] void* data() const noexcept { return data_; }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
-  [[nodiscard]] MemoryKind kind() const noexcept { return kind_; }
 
   /// Never frees it: something that cannot be ended works on it for as long as the process lasts.
   void abandon() noexcept;

@@ -6,7 +6,6 @@
 #include <aatgs/host/cuda_check.hpp>
 #include <aatgs/host/detail/select_device.hpp>
 #include <string>
-#include <utility>
 
 namespace aatgs::detail {
 
@@ -21,9 +20,8 @@ class StreamHandle {
   ~StreamHandle() {
     if (stream_ != nullptr) cudaStreamDestroy(get());
   }
-  StreamHandle(StreamHandle&& other) noexcept
-      : device_(other.device_), stream_(std::exchange(other.stream_, nullptr)) {}
-  StreamHandle& operator=(StreamHandle&&) = delete;
+  StreamHandle(const StreamHandle&) = delete;
+  StreamHandle& operator=(const StreamHandle&) = delete;
 
   /// Selects the device on the calling thread, too: launches into the stream need that. If it has
   /// failed, the call that uses the stream tells.
