@@ -3,6 +3,7 @@
 // to.
 #include <doctest/doctest.h>
 
+#include <aatgs/host/make_cpu_managed_context.hpp>
 #include <aatgs/host/make_cpu_scheduler.hpp>
 #include <array>
 #include <atomic>
@@ -10,6 +11,7 @@
 #include <cstdlib>
 #include <new>
 #include <string>
+#include <thread>
 
 namespace {
 
@@ -270,6 +272,43 @@ TEST_CASE("allocation: queueing and polling ask for memory, which may be gone") 
     for (int i = 0; i < 200'000; ++i) static_cast<void>(ctx.poll());
     CHECK(allocations == before);
   }
+}
+
+/// Until it is let go.
+struct HeldStep {
+  std::atomic<bool>* let_go;
+  template <class Group>
+  void operator()(Group& group, const int& config, int& out) const {
+    while (!let_go->load() && !group.stop_requested()) std::this_thread::yield();
+    out = config;
+  }
+};
+
+TEST_CASE("allocation: the late result of a step that was given up is kept for ever") {
+  std::atomic<bool> let_go = false;
+  ManagedOptions options;
+  options.step_mode = StepMode::resident;
+  options.host_threads = true;
+  options.context.cpu_threads = 1;
+  options.deadline = 10ms;
+  auto managed = make_cpu_managed_context<int, int>(HeldStep{&let_go}, options);
+  const auto is_done_in_time = [&] {
+    try {
+      return managed.step(1).ok();
+    } catch (const TimeoutError&) {
+      return false;
+    }
+  };
+  long live = 0;
+  for (int round = 0; round < 10; ++round) {
+    let_go = false;
+    CHECK_THROWS_AS(static_cast<void>(managed.step(1)), TimeoutError);
+    let_go = true;
+    while (!is_done_in_time()) {
+    }
+    if (round == 0) live = live_allocations;
+  }
+  CHECK(live_allocations.load() == live);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <aatgs/host/stream/gpu_triple_buffer.hpp>
 #include <aatgs/host/stream/managed_streams.hpp>
 #include <aatgs/host/stream/pipeline_stage_manager.hpp>
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <memory>
@@ -33,8 +34,13 @@ class ManagedGpuContext {
         streams_(std::make_unique<ManagedStreams>(options, is_on_host(context_.executor()))) {}
 
   /// Runs one step and waits for its result; those of others on their way stay for the two calls
-  /// below. Throws `TimeoutError` that names what is not back, `UseError` after a shutdown.
-  Done step(const Config& config) { return take(queue(config)); }
+  /// below. Throws `TimeoutError` that names what is not back, whose result is then never told,
+  /// `UseError` after a shutdown.
+  Done step(const Config& config) {
+    Done done = take(queue(config));
+    forget_late();
+    return done;
+  }
 
   /// Queues a step and gives the result of an earlier one: up to `depth()` steps are on their way,
   /// so that the first `depth()` - 1 calls give nothing, and each later call the oldest result that
@@ -125,6 +131,13 @@ class ManagedGpuContext {
     Done done = take(expected_.front());
     expected_.pop_front();
     return done;
+  }
+
+  /// Results of steps that were given up by a `TimeoutError`.
+  void forget_late() {
+    std::erase_if(early_, [&](const auto& done) {
+      return !std::binary_search(expected_.begin(), expected_.end(), done.first);
+    });
   }
 
   ManagedOptions options_;
