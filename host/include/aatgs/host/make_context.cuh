@@ -21,9 +21,7 @@ template <class Config, class Telemetry, class Step>
 auto resident_kernel(bool grid) {
   constexpr unsigned threads = step_block_threads<Step>();
   if constexpr (step_grid_only<Step>()) {
-    if (grid) return &device::resident_grid_kernel<Step, Config, Telemetry>;
-    throw OptionError(
-        "scope = block for a step that runs in Scope::grid only: set scope = Scope::grid");
+    return &device::resident_grid_kernel<Step, Config, Telemetry>;  // see check_scope_of
   } else {
     auto* kernel = &device::resident_block_kernel<Step, Config, Telemetry>;
     if constexpr (threads >= 64) {
@@ -96,8 +94,8 @@ void load_kernels() {
   }
 }
 
-/// With fewer configs in flight, a graph takes longer to begin and end (5 to 9 us) than it saves its
-/// steps (0.3 us each, H200), so that it need not be measured.
+/// With fewer configs in flight, a graph takes longer to begin and end (5 to 9 us) than it saves
+/// its steps (0.3 us each, H200), so that it need not be measured.
 inline constexpr std::uint64_t least_depth_of_graphs = 32;
 
 /// The executor that measures the others. One port.
@@ -185,6 +183,7 @@ GpuExecutionContext<Config, Telemetry> make_context(const Step& step,
   require_message<Telemetry>();
   require_step<Step>();
   check_options(options);
+  check_scope_of<Step>(options);
   ExecutorChoice choice = choose_executor(options.executor, options.device);
   ContextOptions chosen = options;
   const bool measures = options.executor == ExecutorKind::automatic &&
