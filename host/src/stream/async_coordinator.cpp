@@ -109,16 +109,16 @@ struct AsyncCoordinator::State {
     });
   }
 
-  /// The lane that ends with something to wait for, else an idle one, else the next in turn.
+  /// The lane that ends with something to wait for, else one known to be idle, else the next in
+  /// turn. Asks nothing of the device, which would cost each work up to an event query a stream.
   unsigned choose(const detail::Frontier& before) {
+    unsigned idle = 0;
     for (unsigned i = first_compute_lane; i < ledger.lane_count(); ++i) {
       const detail::OperationLane& lane = ledger.lane(i);
       if (before[i] > lane.done && before[i] == lane.last) return i;
+      if (idle == 0 && lane.is_idle()) idle = i;
     }
-    for (unsigned i = first_compute_lane; i < ledger.lane_count(); ++i) {
-      ledger.refresh(ledger.lane(i));  // it may have become idle since somebody asked
-      if (ledger.lane(i).is_idle()) return i;
-    }
+    if (idle != 0) return idle;
     turn = (turn + 1) % options.compute_streams;
     return first_compute_lane + turn;
   }

@@ -67,7 +67,6 @@ class OperationLedger {
 
   /// Looks which operations have finished.
   void refresh();
-  void refresh(OperationLane& lane);
   /// Those that `refresh` found and nobody was told.
   std::size_t tell(std::span<FinishedOperation> into);
   [[nodiscard]] bool is_finished(std::uint64_t number);
@@ -91,6 +90,7 @@ class OperationLedger {
   std::uint64_t* joined_by(std::uint64_t number) {
     return &joined_[(number & mask_) * lane_count()];
   }
+  void refresh(OperationLane& lane);
   void finish(OperationLane& lane);
   [[nodiscard]] bool is_passed(const std::uint64_t* frontier) const;
   void drop_report(const OperationRecord& place);

@@ -87,7 +87,8 @@ class AsyncCoordinator {
   OperationId queue_upload(void* to, const void* from, std::size_t bytes, Dependencies after = {});
   OperationId queue_download(void* to, const void* from, std::size_t bytes,
                              Dependencies after = {});
-  /// In the stream of what it continues, else in an idle one, else by turns.
+  /// In the stream of what it continues, else in one that the last `poll` or wait found idle, else
+  /// by turns.
   OperationId queue_compute(const StreamWork& work, Dependencies after = {});
   /// Each of `works` behind `after`, side by side as far as there are streams.
   std::vector<OperationId> fork(std::span<const StreamWork> works, Dependencies after = {});
