@@ -11,7 +11,8 @@
 #include <cstdlib>
 #include <new>
 #include <string>
-#include <thread>
+
+#include "held_step.hpp"
 
 namespace {
 
@@ -274,16 +275,6 @@ TEST_CASE("allocation: queueing and polling ask for memory, which may be gone") 
   }
 }
 
-/// Until it is let go.
-struct HeldStep {
-  std::atomic<bool>* let_go;
-  template <class Group>
-  void operator()(Group& group, const int& config, int& out) const {
-    while (!let_go->load() && !group.stop_requested()) std::this_thread::yield();
-    out = config;
-  }
-};
-
 TEST_CASE("allocation: the late result of a step that was given up is kept for ever") {
   std::atomic<bool> let_go = false;
   ManagedOptions options;
@@ -291,7 +282,7 @@ TEST_CASE("allocation: the late result of a step that was given up is kept for e
   options.host_threads = true;
   options.context.cpu_threads = 1;
   options.deadline = 10ms;
-  auto managed = make_cpu_managed_context<int, int>(HeldStep{&let_go}, options);
+  auto managed = make_cpu_managed_context<int, int>(test::HeldStep{&let_go}, options);
   const auto is_done_in_time = [&] {
     try {
       return managed.step(1).ok();

@@ -19,6 +19,8 @@
 #include <set>
 #include <thread>
 
+#include "held_step.hpp"
+
 namespace aatgs {
 namespace {
 
@@ -77,15 +79,6 @@ struct NextStep {
   template <class Group>
   void operator()(Group& group, const int& config, int& out) const {
     if (group.rank() == 0) out = config + 1;
-  }
-};
-/// Until it is let go, or aborted.
-struct HeldStep {
-  std::atomic<bool>* let_go;
-  template <class Group>
-  void operator()(Group& group, const int& config, int& out) const {
-    while (!let_go->load() && !group.stop_requested()) std::this_thread::yield();
-    out = config;
   }
 };
 
@@ -494,7 +487,7 @@ TEST_CASE("statistics page: it stays as it was while a program only queues and p
 TEST_CASE("statistics page: a wait that hangs shows no heartbeat and no hang report") {
   const Pages pages;
   std::atomic<bool> let_go = false;
-  auto ctx = make_cpu_context<int, int>(HeldStep{&let_go}, one_thread());
+  auto ctx = make_cpu_context<int, int>(test::HeldStep{&let_go}, one_thread());
   (void)ctx.queue(1);
   CHECK(comes_true([&] { (void)ctx.wait(50ms); },
                    [&] { return pages.read().at(0).report.hang[0] != '\0'; }));
