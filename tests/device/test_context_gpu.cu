@@ -358,6 +358,36 @@ TEST_CASE("automatic: a batch road on a GPU loses, doubles or tears configs") {
   });
 }
 
+TEST_CASE("automatic: an abort does not reach a batch on a GPU's own road for it") {
+  for_each_variant([](const ContextOptions& options) {
+    if (options.executor != ExecutorKind::automatic) return;
+    StepMemory memory(options);
+    auto ctx = Backend::make<Order, Report>(loose(memory.step()), options);
+    const std::vector<Order> orders(3000, hash_order(5));
+    for (int round = 0; round < 2000 && !ctx.is_settled(); ++round) ctx.execute_batch(orders);
+    CAPTURE(ctx.reason());
+    REQUIRE(ctx.is_settled());
+    std::string said;
+    const std::jthread other([&] {
+      std::this_thread::sleep_for(5ms);
+      ctx.request_abort();
+    });
+    try {
+      for (const auto end = std::chrono::steady_clock::now() + 10s;
+           std::chrono::steady_clock::now() < end;) {
+        ctx.execute_batch(orders);
+      }
+    } catch (const UseError& error) {
+      said = error.what();
+    }
+    CAPTURE(said);
+    CHECK((said.find("ended") != said.npos || said.find("aborted") != said.npos));
+    CHECK(ctx.shutdown(StopMode::abort, 10s));
+    CHECK(ctx.stats().in_flight == 0);
+    CHECK(adds_up(ctx.stats()));
+  });
+}
+
 /// Ends within a 16-byte word.
 struct Uneven {
   std::uint32_t words[5];

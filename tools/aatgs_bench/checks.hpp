@@ -74,17 +74,12 @@ inline Value automatic_against_best(const Report& report) {
   return worst;
 }
 
-/// How the settings as given stand to the best of the sweep; the worse of rate and round trip.
+/// The best settings of the sweep over those as given, by turns; the worse of rate and round trip.
 inline Value defaults_against_best(const Report& report) {
-  double best_rate = 0;
-  double best_roundtrip = std::numeric_limits<double>::infinity();
-  for (const Figure& f : report.figures) {
-    if (f.of.group == "tune_rate") best_rate = std::max(best_rate, f.p50);
-    if (f.of.group == "tune_roundtrip") best_roundtrip = std::min(best_roundtrip, f.p50);
-  }
-  const Value rate = over(report.median("tune_rate/default"), best_rate);
-  const Value roundtrip = over(best_roundtrip, report.median("tune_roundtrip/default"));
-  return rate && roundtrip ? smaller(rate, roundtrip) : std::nullopt;
+  const Figure* rate = report.find("tune_rate/default");
+  const Figure* roundtrip = report.find("tune_roundtrip/default");
+  if (rate == nullptr || roundtrip == nullptr) return {};
+  return smaller(rate->against_best, roundtrip->against_best);
 }
 
 inline Value high_percentile(const Report& report, const std::string& name) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <optional>
 #include <thread>
@@ -93,6 +94,22 @@ class ContextFeeder {
 
   void set_work(std::uint32_t work) {
     for (auto& feeder : feeders_) feeder.set_work(work);
+  }
+
+  /// Microseconds per config of `count` of them, `depth` in flight, and so many again before to
+  /// warm up.
+  double time_configs(std::uint64_t count, std::uint64_t depth) {
+    first().run(count, depth);
+    const std::uint64_t begin = host_now_ns();
+    first().run(count, depth);
+    return us_since(begin) / static_cast<double>(count);
+  }
+  /// In flight at most.
+  [[nodiscard]] std::uint64_t depth() const { return depth_; }
+  /// Leaves the GPU to others until the next config.
+  void leave() {
+    if (context_.park(std::chrono::nanoseconds(host_patience_ns))) return;
+    throw TimeoutError("a context has not left the GPU after 20 s: report this");
   }
 
   /// Microseconds from a config to its telemetry, one at a time.

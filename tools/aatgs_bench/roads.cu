@@ -29,9 +29,9 @@ template <class Step>
 Setup<Step> fastest_setup(Scene<Step>& scene, const std::string& group, unsigned depth,
                           const Entry<Step>& entry, double us) {
   return scene.fastest(entry.is_own, group + entry.road, us,
-                       [&](const Setup<Step>& setup, double at) {
+                       [&](const Setup<Step>& setup, double at, double seconds) {
                          const auto road = entry.make(setup);
-                         return try_road(*road, Step::work(at, scene.scope()), depth);
+                         return try_road(*road, Step::work(at, scene.scope()), depth, seconds);
                        });
 }
 
@@ -142,9 +142,10 @@ void add_batch(Turntable<Step>& table, Scene<Step>& scene, const char* name, Exe
                                          known_count(length, scene.scope()));
   };
   const auto setup =
-      scene.fastest(true, "known" + std::string(name), us, [&](const Setup<Step>& some, double at) {
-        return figure({}, "us", "", make(some, at)->samples(0.01)).p50;
-      });
+      scene.fastest(true, "known" + std::string(name), us,
+                    [&](const Setup<Step>& some, double at, double seconds) {
+                      return figure({}, "us", "", make(some, at)->samples(seconds)).p50;
+                    });
   table.add(name, "execute_batch" + describe_width(setup.blocks, setup.threads, setup.scope),
             make(table.place(setup), us));
 }

@@ -113,9 +113,10 @@ class Turntable {
 
   [[nodiscard]] bool is_empty() const { return seats_.empty(); }
 
-  /// `count`: configs of the shortest sample.
+  /// `count`: configs of the shortest sample. Twice the time of a figure, since ratios of turns
+  /// take more of them.
   void run(unsigned count) {
-    const double seconds = scene_.seconds(us_);
+    const double seconds = 2 * scene_.seconds(us_);
     const int turns = std::clamp(static_cast<int>(seconds / least_seconds(count)), 1, 8);
     std::vector<Seat*> order;
     for (Seat& seat : seats_) order.push_back(&seat);

@@ -40,17 +40,18 @@ class Scene {
     return !road.ends_with("_pdl") || has_dependent_launch_;
   }
 
-  /// The setup in which steps of this length are fastest, by `us_of(setup, us)`; found once for
-  /// each `who`.
+  /// The setup in which steps of this length are fastest, by `us_of(setup, us, seconds)`; found
+  /// once for each `who`.
   template <class UsOf>
   Setup<Step> fastest(bool is_own, const std::string& who, double us, const UsOf& us_of) {
     const double at = Step::tuned_at_us(us);
     const int device = plan_.context.device;
     const std::string name = of(who, at, "width").name();
     if (!widths_.contains(name)) {
-      const auto best = fastest_of(is_own ? own_setups(make_step_(), scope_, plan_.context)
-                                          : other_setups(make_step_(), scope_, device),
-                                   [&](const Setup<Step>& setup) { return us_of(setup, at); });
+      const auto best = fastest_of(
+          is_own ? own_setups(make_step_(), scope_, plan_.context)
+                 : other_setups(make_step_(), scope_, device),
+          [&](const Setup<Step>& setup, double seconds) { return us_of(setup, at, seconds); });
       widths_[name] = {best.blocks, best.threads, best.workers};
     }
     const Width& width = widths_.at(name);

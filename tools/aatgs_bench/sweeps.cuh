@@ -2,6 +2,8 @@
 // The resident road on its own: rates, what the host pays, and what the settings do.
 #pragma once
 
+#include <algorithm>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -10,6 +12,7 @@
 #include "context_feeder.cuh"
 #include "plan.hpp"
 #include "report.hpp"
+#include "turns.hpp"
 
 namespace aatgs::bench {
 
@@ -49,26 +52,109 @@ inline bool fits(const Plan& plan, std::uint32_t workers) {
   return workers <= 4 * static_cast<std::uint32_t>(sms);
 }
 
-/// The settings that bear on speed, one at a time; the others stay as they are.
+/// The settings that bear on speed, one at a time, each by turns with the settings as given: a busy
+/// neighbour of the host halves its rate for a while.
+class SettingsSweep {
+ public:
+  SettingsSweep(const Plan& plan, Report& report)
+      : plan_(plan), report_(report), as_given_(resident_block(plan)) {}
+
+  [[nodiscard]] const ContextOptions& as_given() const { return as_given_; }
+
+  /// `tune_rate/<point>` and `tune_roundtrip/<point>`.
+  void measure(const std::string& point, const ContextOptions& options) {
+    if (!wants(rate_, point) && !wants(roundtrip_, point)) return;
+    ContextFeeder<256> given(as_given_);
+    given.leave();
+    ContextFeeder<256> other(options);
+    other.leave();
+    if (wants(rate_, point)) {
+      compare(rate_, point, [&](bool is_other) {
+        ContextFeeder<256>& feeder = is_other ? other : given;
+        return finish_after(feeder, feeder.time_configs(configs_per_rate, feeder.depth()));
+      });
+    }
+    if (wants(roundtrip_, point)) {
+      compare(roundtrip_, point, [&](bool is_other) {
+        ContextFeeder<256>& feeder = is_other ? other : given;
+        return finish_after(feeder, feeder.time_configs(trips_per_sample, 1));
+      });
+    }
+  }
+  /// The settings as given: `default`.
+  void finish() {
+    for (Measure* measure : {&rate_, &roundtrip_}) {
+      if (measure->given.empty()) continue;
+      add(*measure, "default", std::move(measure->given), measure->against_best);
+    }
+  }
+
+ private:
+  static constexpr std::uint64_t trips_per_sample = 500;
+
+  struct Measure {
+    std::string group;
+    std::string what;
+    bool is_rate;
+    std::vector<double> given;           ///< microseconds per config with the settings as given
+    std::optional<double> against_best;  ///< the least of the others' over that
+  };
+
+  [[nodiscard]] bool wants(const Measure& measure, const std::string& point) const {
+    return plan_.wants(Case{.group = measure.group, .road = point}.name());
+  }
+
+  static double finish_after(ContextFeeder<256>& feeder, double us) {
+    feeder.leave();
+    return us;
+  }
+
+  template <class Run>
+  void compare(Measure& measure, const std::string& point, const Run& run) {
+    Turns turns = in_turns(plan_, 4, run);
+    const double ratio = figure({}, "ratio", "", std::move(turns.ratios)).p50;
+    measure.against_best = std::min(measure.against_best.value_or(ratio), ratio);
+    measure.given.insert(measure.given.end(), turns.plain.begin(), turns.plain.end());
+    add(measure, point, std::move(turns.watched), {});
+  }
+
+  void add(const Measure& measure, const std::string& point, std::vector<double> us,
+           std::optional<double> against_best) {
+    if (measure.is_rate) {
+      for (double& sample : us) sample = 1 / sample;
+    }
+    Figure result = figure({.group = measure.group, .road = point}, measure.is_rate ? "M/s" : "us",
+                           measure.what, std::move(us));
+    result.against_best = against_best;
+    report_.add(result);
+  }
+
+  const Plan& plan_;
+  Report& report_;
+  ContextOptions as_given_;
+  Measure rate_{"tune_rate", "256 B configs, one ring, one host thread", true, {}, {}};
+  Measure roundtrip_{"tune_roundtrip", "256 B configs, one at a time; means of 500", false, {}, {}};
+};
+
 inline void sweep_settings(const Plan& plan, Report& report) {
-  const ContextOptions as_given = resident_block(plan);
-  measure_point<256>(plan, report, "tune", "default", as_given);
+  SettingsSweep sweep(plan, report);
   for (const std::uint32_t slots : {4U, 16U, 64U, 256U, 1024U, 4096U}) {
-    ContextOptions options = as_given;
+    ContextOptions options = sweep.as_given();
     options.config_slots = options.telemetry_slots = slots;
-    measure_point<256>(plan, report, "tune", "slots_" + std::to_string(slots), options);
+    sweep.measure("slots_" + std::to_string(slots), options);
   }
   for (const std::uint32_t window : {4U, 8U, 16U, 32U, 64U, 128U, 256U}) {
-    ContextOptions options = as_given;
+    ContextOptions options = sweep.as_given();
     options.hot_window = window;
-    measure_point<256>(plan, report, "tune", "hot_window_" + std::to_string(window), options);
+    sweep.measure("hot_window_" + std::to_string(window), options);
   }
   for (const std::uint32_t workers : {16U, 64U, 132U, 264U}) {
     if (!fits(plan, workers)) continue;
-    ContextOptions options = as_given;
+    ContextOptions options = sweep.as_given();
     options.workers = workers;
-    measure_point<256>(plan, report, "tune", "workers_" + std::to_string(workers), options);
+    sweep.measure("workers_" + std::to_string(workers), options);
   }
+  sweep.finish();
 }
 
 inline void sweep_config_size(const Plan& plan, Report& report) {
