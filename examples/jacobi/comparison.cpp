@@ -93,8 +93,8 @@ const Row* Result::find(const std::string& road) const {
 double Result::ratio() const {
   const Row* graph = find("graph");
   const Row* dependent = find("graph_pdl");
-  if (graph == nullptr || dependent == nullptr) return 0;
-  return std::min(graph->us, dependent->us) / rows.front().us;
+  if (graph == nullptr) return 0;
+  return std::min(graph->us, dependent == nullptr ? graph->us : dependent->us) / rows.front().us;
 }
 
 bool Result::right() const {
@@ -140,7 +140,12 @@ Result run(std::uint32_t n, const Settings& settings) {
   slices.context.executor = aatgs::ExecutorKind::launch;
   solve("launch_slices", slices);
   for (const LaunchRoad road : {LaunchRoad::launch, LaunchRoad::graph, LaunchRoad::graph_pdl}) {
-    LaunchedJacobi launched(n, f, road, settings.options.context.device);
+    const int device = settings.options.context.device;
+    if (!LaunchedJacobi::is_available(road, device)) {
+      result.left_out.emplace_back(to_string(road));
+      continue;
+    }
+    LaunchedJacobi launched(n, f, road, device);
     const LaunchShape shape = launched.tune();
     const auto [us, field] = measure(launched, f.size(), settings);
     add(std::string(to_string(road)), us, field, shape.name());
@@ -164,6 +169,9 @@ std::string to_table(const Result& result) {
                   row.same ? "same" : "DIFFER", row.how.c_str());
     table += line;
   }
+  for (const std::string& road : result.left_out) {
+    table += road + ": left out, this GPU or the code as compiled does not have it\n";
+  }
   if (result.ratio() > 0) {
     std::snprintf(line, sizeof line, "best graph over %s: %.2f\n", result.rows[0].road.c_str(),
                   result.ratio());
@@ -182,6 +190,7 @@ std::string to_json(const std::vector<Result>& results) {
                        {"first_residual", result.first_residual},
                        {"right", result.right()}};
     if (result.ratio() > 0) one["best_graph_over_ours"] = result.ratio();
+    if (!result.left_out.empty()) one["left_out"] = result.left_out;
     for (const Row& row : result.rows) {
       one["roads"][row.road] = {{"us_per_iteration", row.us},
                                 {"residual", row.residual},

@@ -29,6 +29,7 @@ struct Result {
   std::uint64_t iterations = 0;
   double first_residual = 0;  ///< of u = 0
   std::vector<Row> rows;
+  std::vector<std::string> left_out;  ///< roads that the GPU does not have
 
   [[nodiscard]] const Row* find(const std::string& road) const;
   /// Best graph over the first road; 0 without a graph.

@@ -130,6 +130,10 @@ TEST_CASE("Jacobi launches: a shape misses points, or a kernel does not wait for
     reference.iterate(iterations);
     for (const auto road : {LaunchRoad::launch, LaunchRoad::graph, LaunchRoad::graph_pdl}) {
       CAPTURE(to_string(road));
+      if (!LaunchedJacobi::is_available(road)) {
+        CHECK_THROWS_AS(LaunchedJacobi(n, f, road), OptionError);
+        continue;
+      }
       LaunchedJacobi launched(n, f, road);
       CHECK_THROWS_AS(launched.set_field(std::span(u).first(u.size() - 1)), UseError);
       for (const LaunchShape& shape : LaunchedJacobi::shapes(road)) {

@@ -96,6 +96,10 @@ class Comparison {
       require(road, levels.distances());
     }
     for (const bool programmatic : {false, true}) {
+      if (programmatic && !Levels::has_dependent_launch(plan_.context.device)) {
+        note_no_dependent_launch("bfs_mesh/levels_graph_pdl");
+        continue;
+      }
       for (const auto& [blocks, threads] : {std::pair(16U, 128U), {32U, 64U}, {66U, 128U}}) {
         const std::string road = std::string(programmatic ? "levels_graph_pdl_" : "levels_graph_") +
                                  std::to_string(blocks) + "x" + std::to_string(threads);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <aatgs/host/errors.hpp>
+#include <aatgs/host/kernel_shape.cuh>
 #include <aatgs/host/memory.hpp>
 #include <aatgs/integrations/search/breadth_first.hpp>
 #include <cstdint>
@@ -166,6 +167,10 @@ class Levels {
     const cudaError_t error = cudaGraphInstantiate(&graph_, graph, 0);
     cudaGraphDestroy(graph);
     AATGS_CUDA(error, "instantiating a graph of levels");
+  }
+
+  [[nodiscard]] static bool has_dependent_launch(int device) {
+    return aatgs::has_dependent_launch(device, reinterpret_cast<const void*>(&level_kernel));
   }
 
   [[nodiscard]] std::vector<std::uint32_t> distances() const { return distances_.download(); }

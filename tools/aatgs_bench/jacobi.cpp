@@ -49,8 +49,13 @@ class Comparison {
     using stencil::LaunchRoad;
     for (const auto road : {LaunchRoad::launch, LaunchRoad::graph, LaunchRoad::graph_pdl}) {
       const std::string name(to_string(road));
+      const int device = plan_.context.device;
       if (!wants(name)) continue;
-      stencil::LaunchedJacobi launched(n_, source_, road, plan_.context.device);
+      if (!stencil::LaunchedJacobi::is_available(road, device)) {
+        note_no_dependent_launch(case_of(name).name());
+        continue;
+      }
+      stencil::LaunchedJacobi launched(n_, source_, road, device);
       const auto shape = launched.tune();
       sample(name, launched, shape.name());
     }

@@ -10,6 +10,14 @@
 
 namespace aatgs::bench {
 
+void note_no_dependent_launch(const std::string& names) {
+  std::cerr
+      << names
+      << ": left out, since the GPU, or the code as compiled, is of a compute capability below "
+         "9.0 and has no programmatic dependent launch"
+      << std::endl;
+}
+
 void Report::add(const Figure& figure) {
   const std::string name = figure.of.name();
   if (figure.samples == 0) throw Error("'" + name + "' came to no sample");

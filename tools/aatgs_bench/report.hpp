@@ -18,6 +18,10 @@ inline constexpr const char* writing_group = "closed_writing";
 /// Ours too, whichever of the others it comes to.
 inline constexpr const char* automatic_road = "automatic";
 
+/// Tells the person who waits that these figures are left out, since the GPU, or the code as
+/// compiled, has no programmatic dependent launch.
+void note_no_dependent_launch(const std::string& names);
+
 /// All that one run measured.
 class Report {
  public:

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <aatgs/host/cuda_check.hpp>
 #include <aatgs/host/detail/stream_handle.hpp>
+#include <aatgs/host/errors.hpp>
 #include <aatgs/host/host_clock.hpp>
+#include <aatgs/host/kernel_shape.cuh>
 #include <aatgs/host/memory.hpp>
 #include <aatgs/integrations/stencil/jacobi_rule.hpp>
 #include <aatgs/integrations/stencil/launched_jacobi.hpp>
@@ -171,9 +173,20 @@ struct LaunchedJacobi::State {
   cudaGraphExec_t graph = nullptr;
 };
 
+bool LaunchedJacobi::is_available(LaunchRoad road, int device) {
+  return road != LaunchRoad::graph_pdl ||
+         has_dependent_launch(device, reinterpret_cast<const void*>(kernel_of({}, road)));
+}
+
 LaunchedJacobi::LaunchedJacobi(std::uint32_t n, std::span<const float> f, LaunchRoad road,
                                int device) {
   check_values(n, f.size());
+  if (!is_available(road, device)) {
+    throw OptionError(
+        "road '" + std::string(to_string(road)) + "' on device " + std::to_string(device) +
+        ": the GPU, or the code as compiled, is of a compute capability below 9.0 and "
+        "has no programmatic dependent launch: take 'graph'");
+  }
   state_ = std::make_unique<State>(n, road, device);
   upload_field(state_->layout, scaled_source(n, f), state_->source);
 }

@@ -35,7 +35,12 @@ class LaunchedJacobi {
  public:
   static constexpr std::uint64_t graph_iterations = 100;
 
-  /// Starts from u = 0. Throws `DeviceError`, `UseError` if f has not n * n values.
+  /// Whether a device has this road: not every GPU has programmatic dependent launch, nor has code
+  /// that was compiled for an older one. Throws `DeviceError`.
+  static bool is_available(LaunchRoad road, int device = 0);
+
+  /// Starts from u = 0. Throws `DeviceError`, `UseError` if f has not n * n values, `OptionError`
+  /// if the device does not have the road.
   LaunchedJacobi(std::uint32_t n, std::span<const float> f, LaunchRoad road, int device = 0);
   ~LaunchedJacobi();
   LaunchedJacobi(const LaunchedJacobi&) = delete;
