@@ -148,7 +148,7 @@ int run(const Settings& settings) {
 
 void define(CLI::App& app, program::Configuration& config, Settings& settings) {
   auto table = config.table("bench");
-  table.add({"quick", "--quick"}, settings.quick, "fewer samples and step lengths; under a minute");
+  table.add({"quick", "--quick"}, settings.quick, "fewer samples and step lengths");
   table
       .add({"only", "--only"}, settings.only,
            "only the figures whose name contains a match of this")
