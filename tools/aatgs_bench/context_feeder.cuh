@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <cstring>
 #include <optional>
 #include <thread>
@@ -97,20 +96,18 @@ class ContextFeeder {
   }
 
   /// Microseconds per config of `count` of them, `depth` in flight, and so many again before to
-  /// warm up.
-  double time_configs(std::uint64_t count, std::uint64_t depth) {
+  /// warm up. Leaves the GPU then.
+  double take_turn(std::uint64_t count, std::uint64_t depth) {
     first().run(count, depth);
     const std::uint64_t begin = host_now_ns();
     first().run(count, depth);
-    return us_since(begin) / static_cast<double>(count);
+    const double us = us_since(begin) / static_cast<double>(count);
+    leave();
+    return us;
   }
   /// In flight at most.
   [[nodiscard]] std::uint64_t depth() const { return depth_; }
-  /// Leaves the GPU to others until the next config.
-  void leave() {
-    if (context_.park(std::chrono::nanoseconds(host_patience_ns))) return;
-    throw TimeoutError("a context has not left the GPU after 20 s: report this");
-  }
+  void leave() { leave_gpu(context_); }
 
   /// Microseconds from a config to its telemetry, one at a time.
   std::vector<double> closed_loop(double seconds) {

@@ -57,6 +57,13 @@ class Patience {
   std::uint64_t since_ = 0;
 };
 
+/// Until the context's next config. Throws TimeoutError.
+template <class Context>
+void leave_gpu(Context& context) {
+  if (context.park(std::chrono::nanoseconds(host_patience_ns))) return;
+  throw TimeoutError("a context has not left the GPU after 20 s: report this");
+}
+
 inline double us_since(std::uint64_t begin) {
   return static_cast<double>(host_now_ns() - begin) / 1e3;
 }

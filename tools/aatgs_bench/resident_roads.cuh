@@ -61,11 +61,7 @@ class ContextRoad final : public BenchRoad {
     telemetry = done->telemetry;
     return true;
   }
-  /// Leaves the GPU.
-  void finish() override {
-    if (context_.park(std::chrono::nanoseconds(host_patience_ns))) return;
-    throw TimeoutError("a context has not left the GPU after 20 s: report this");
-  }
+  void finish() override { leave_gpu(context_); }
   [[nodiscard]] bool is_settled() const override { return context_.is_settled(); }
 
   [[nodiscard]] std::string reason() const override { return context_.reason(); }

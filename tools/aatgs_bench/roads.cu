@@ -207,7 +207,6 @@ void measure_roads(const Plan& plan, Report& report, Widths& widths) {
   AATGS_CUDA(cudaSetDevice(plan.context.device), "selecting the device");
   for (const Scope scope : {Scope::block, Scope::grid}) {
     Scene<SpinStep> scene(plan, report, widths, "spin", scope, [] { return SpinStep{}; });
-    if (scope == Scope::block && !scene.has("_pdl")) note_no_dependent_launch("all roads *_pdl");
     measure_step(scene, plan.spin_us);
   }
   measure_writing(plan, report);

@@ -58,14 +58,16 @@ class Scene {
     return {make_step_(), scope_, width.blocks, width.threads, device, width.workers};
   }
 
-  /// The lengths of one road whose figures are wanted, if the GPU has such a road.
+  /// The lengths of one road whose figures are wanted; none, and said so, if the GPU has no such
+  /// road.
   [[nodiscard]] std::vector<double> wanted(const std::string& group, const std::string& road,
                                            const std::vector<double>& lengths) const {
     std::vector<double> result;
-    if (!has(road)) return result;
     std::copy_if(lengths.begin(), lengths.end(), std::back_inserter(result),
                  [&](double us) { return plan_.wants(of(group, us, road).name()); });
-    return result;
+    if (result.empty() || has(road)) return result;
+    note_no_dependent_launch(Case{group, step_, std::string(to_string(scope_)), {}, road}.name());
+    return {};
   }
 
   void add(const std::string& group, double us, const std::string& road, const std::string& what,

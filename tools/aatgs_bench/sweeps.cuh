@@ -71,13 +71,12 @@ class SettingsSweep {
     if (wants(rate_, point)) {
       compare(rate_, point, [&](bool is_other) {
         ContextFeeder<256>& feeder = is_other ? other : given;
-        return finish_after(feeder, feeder.time_configs(configs_per_rate, feeder.depth()));
+        return feeder.take_turn(configs_per_rate, feeder.depth());
       });
     }
     if (wants(roundtrip_, point)) {
       compare(roundtrip_, point, [&](bool is_other) {
-        ContextFeeder<256>& feeder = is_other ? other : given;
-        return finish_after(feeder, feeder.time_configs(trips_per_sample, 1));
+        return (is_other ? other : given).take_turn(trips_per_sample, 1);
       });
     }
   }
@@ -102,11 +101,6 @@ class SettingsSweep {
 
   [[nodiscard]] bool wants(const Measure& measure, const std::string& point) const {
     return plan_.wants(Case{.group = measure.group, .road = point}.name());
-  }
-
-  static double finish_after(ContextFeeder<256>& feeder, double us) {
-    feeder.leave();
-    return us;
   }
 
   template <class Run>
